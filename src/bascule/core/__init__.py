@@ -1,0 +1,1 @@
+"""The nouns every room shares: frozen values, standard library only, no input or output."""

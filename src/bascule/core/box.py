@@ -1,0 +1,81 @@
+"""What is asked of a box, and what it gives back: the nouns between the gate's hands and the sandboxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bascule.core.confinement import Limits, Mount
+from bascule.core.ids import AgentId, SessionKey
+from bascule.core.plan import Program
+
+
+@dataclass(frozen=True, slots=True)
+class BoxKey:
+    """Whose box: one agent, one session."""
+
+    agent: AgentId
+    session: SessionKey
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramRun:
+    """One program to run in a fresh box of its own.
+
+    Attributes:
+        argv: the words, ``argv[0]`` included, exactly as judged.
+        program: the file, with the hash that was judged; another hash at start refuses.
+        needs: absolute paths of programs that also exist in the box.
+        writable: the agent's own directories are mounted writable.
+        mounts: granted operator paths.
+        merge_stderr: standard error goes where standard output goes (``2>&1``).
+        drop_stdout: standard output goes to ``/dev/null``.
+        drop_stderr: standard error goes to ``/dev/null``.
+    """
+
+    argv: tuple[str, ...]
+    program: Program
+    needs: tuple[str, ...] = ()
+    writable: bool = False
+    mounts: tuple[Mount, ...] = ()
+    merge_stderr: bool = False
+    drop_stdout: bool = False
+    drop_stderr: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineResult:
+    """What a pipeline did.
+
+    Attributes:
+        exits: exit status of every program, in order; ``128 + signal`` if killed.
+        stdout: of the last program, at most the limit.
+        stderr: of all programs, at most the limit.
+        truncated: something was cut.
+        timed_out: the wall clock ended it.
+    """
+
+    exits: tuple[int, ...]
+    stdout: bytes
+    stderr: bytes
+    truncated: bool = False
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A regular file's bytes, at most the limit, with the identity that was opened."""
+
+    content: bytes
+    size: int
+    sha256: str
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRequest:
+    """A pipeline to run: its programs, what the first reads, and the limits of the whole."""
+
+    key: BoxKey
+    runs: tuple[ProgramRun, ...]
+    stdin: bytes
+    limits: Limits

@@ -1,0 +1,110 @@
+"""What the model asked, and the same parsed, expanded and frozen.
+
+Stops: what is judged, shown, approved and run being four different things. A call's digest binds agent, session, tool,
+canonical arguments, every program with its hash, and the identity of every file whose content the approval is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from bascule.core.canonical import Json, digest
+from bascule.core.ids import AgentId, SessionKey
+from bascule.core.label import Label
+from bascule.core.paths import PathUse
+from bascule.core.plan import Plan
+from bascule.core.toolspec import ActionClass
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A tool call as it came: strings nobody has looked at yet.
+
+    ``parent`` is the ledger sequence of what led to it (a turn, another call), None for a first cause.
+    """
+
+    agent: AgentId
+    session: SessionKey
+    untrusted_tool: str
+    untrusted_args: str
+    label: Label
+    origin: str = "model"
+    parent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a tool's own parser made of its arguments: the paths it touches, and the plan if it runs programs."""
+
+    paths: tuple[PathUse, ...] = ()
+    plan: Plan | None = None
+    action: ActionClass | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A parsed call. Build with :func:`seal`, which computes the digest."""
+
+    agent: AgentId
+    session: SessionKey
+    tool: str
+    action: ActionClass
+    args: Mapping[str, str | int | bool]
+    paths: tuple[PathUse, ...]
+    plan: Plan | None
+    label: Label
+    bindings: Mapping[str, str]
+    digest: str
+    parent: int | None = None
+
+
+def seal(
+    proposal: Proposal,
+    tool: str,
+    action: ActionClass,
+    args: Mapping[str, Json],
+    intent: Intent,
+    bindings: Mapping[str, str],
+) -> Call:
+    """Freeze a call and compute its digest.
+
+    Args:
+        proposal: where it came from.
+        tool: the tool's canonical name.
+        action: its action class.
+        args: checked arguments, flat.
+        intent: paths and plan.
+        bindings: identity of what the call is about, by name (a pre-image's hash, an outside file's inode).
+    """
+    flat = {key: value for key, value in args.items() if isinstance(value, str | int | bool)}
+    programs: list[Json] = []
+    if intent.plan is not None:
+        for command in intent.plan.commands:
+            found = command.program
+            programs.append([list(command.argv), found.path if found else "", found.sha256 if found else ""])
+    bound = digest(
+        {
+            "agent": proposal.agent,
+            "session": proposal.session,
+            "tool": tool,
+            "args": flat,
+            "programs": programs,
+            "bindings": dict(bindings),
+            "cwd": "/workspace",
+        }
+    )
+    return Call(
+        proposal.agent,
+        proposal.session,
+        tool,
+        action,
+        MappingProxyType(flat),
+        intent.paths,
+        intent.plan,
+        proposal.label,
+        MappingProxyType(dict(bindings)),
+        bound,
+        proposal.parent,
+    )

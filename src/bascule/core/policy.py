@@ -1,0 +1,172 @@
+"""What is wanted: the compiled policy, read-only and complete.
+
+Stops: a judge asking twice and getting two answers. Everything a judge needs is computed when the policy is compiled;
+an absent key has already become its strictest meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bascule.core.confinement import Limits
+from bascule.core.ids import AgentId
+from bascule.core.paths import Layout
+from bascule.core.toolspec import ActionClass
+
+
+class ExecSecurity(StrEnum):
+    """``full`` is read as ``allowlist`` and reported."""
+
+    DENY = "deny"
+    ALLOWLIST = "allowlist"
+
+
+class ExecAsk(StrEnum):
+    """When a program call becomes a question."""
+
+    OFF = "off"
+    ON_MISS = "on-miss"
+    ALWAYS = "always"
+
+
+class Backend(StrEnum):
+    """What makes the boxes of an agent."""
+
+    BUBBLEWRAP = "bubblewrap"
+    DOCKER = "docker"
+    UNSAFE_NONE = "unsafe_none"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether an agent has a tool, and which scope says no.
+
+    ``denied_by`` names the key whose deny list matched; ``dropped_by`` the key whose allow list, profile or ceiling
+    does not name it. Both empty: the agent has the tool.
+    """
+
+    denied_by: str = ""
+    dropped_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecEntry:
+    """One line of ``exec-approvals.json``.
+
+    Attributes:
+        pattern: OpenClaw pattern, literal directory prefix already resolved.
+        written: the pattern as the file has it.
+        args: linear-time regular expression for the shell-quoted arguments, None for any.
+        writes: the box may write the agent's own directories.
+        needs: programs the box also holds, absolute.
+        action: action class, ``compute`` unless the entry says otherwise.
+        reason: why the operator listed it.
+        where: file, line and path of the entry.
+    """
+
+    pattern: str
+    written: str
+    args: str | None = None
+    writes: bool = False
+    needs: tuple[str, ...] = ()
+    action: ActionClass = ActionClass.COMPUTE
+    reason: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecPolicy:
+    """How an agent's commands are judged. ``askFallback`` is always deny and so is no field."""
+
+    security: ExecSecurity = ExecSecurity.DENY
+    ask: ExecAsk = ExecAsk.OFF
+    entries: tuple[ExecEntry, ...] = ()
+    broken: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxPolicy:
+    """Which box an agent gets. ``network`` is ``none``, ``proxy`` or ``bridge`` (carried as an open proxy)."""
+
+    backend: Backend = Backend.BUBBLEWRAP
+    network: str = "none"
+    workspace_access: str = "rw"
+    allow_single_uid: bool = False
+    limits: Limits = Limits(
+        memory_bytes=512 << 20, pids=64, cpu_seconds=60, wall_seconds=120, output_bytes=1 << 20, file_bytes=64 << 20
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much an agent may do; zero means not at all, never "unlimited"."""
+
+    calls_per_minute: int = 120
+    calls_per_day: int = 20_000
+    pending_approvals: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPolicy:
+    """Everything policy says about one agent.
+
+    Attributes:
+        id: the agent.
+        name: what the operator calls it.
+        model: provider and model, ``provider:model``; empty for the default.
+        tools: standing of every known tool.
+        exec: program rules.
+        sandbox: box rules.
+        quota: how much.
+        layout: where its files lie.
+        prompts: absolute paths of its prompt files, in order.
+        main_only: absolute paths (MEMORY.md) loaded in the operator's own sessions only.
+        where: key of its section, for remedies.
+    """
+
+    id: AgentId
+    name: str
+    model: str
+    tools: Mapping[str, Standing]
+    exec: ExecPolicy
+    sandbox: SandboxPolicy
+    quota: Quota
+    layout: Layout
+    prompts: tuple[str, ...] = ()
+    main_only: tuple[str, ...] = ()
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProvider:
+    """How to reach a model: ``kind`` is ``anthropic``, ``openai``, ``script`` or ``local``."""
+
+    name: str
+    kind: str
+    base_url: str = ""
+    key_env: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy, identified by ``version``: the digest of both files' bytes.
+
+    Attributes:
+        version: hex SHA-256.
+        agents: every agent by id.
+        default_agent: who answers when nobody is named.
+        approval_seconds: how long a question waits before silence is no.
+        providers: model providers by name.
+        operators: names of those who may answer, chat and trust.
+    """
+
+    version: str
+    agents: Mapping[AgentId, AgentPolicy]
+    default_agent: AgentId
+    approval_seconds: int = 1800
+    providers: Mapping[str, ModelProvider] = field(default_factory=dict)
+    operators: tuple[str, ...] = ()
+    default_model: str = ""
