@@ -1,0 +1,34 @@
+"""Rules for every test: where ``BASCULE_NO_SKIPS`` is set, a test that skips itself has failed.
+
+Stops: a wall that goes untested because the machine lacked a part, unnoticed among green dots.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    # An expected failure is reported as skipped too; it did run.
+    if "BASCULE_NO_SKIPS" not in os.environ or report.outcome != "skipped" or hasattr(report, "wasxfail"):
+        return
+    why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    report.outcome = "failed"
+    report.longrepr = f"{why}: not allowed here, where BASCULE_NO_SKIPS is set"
