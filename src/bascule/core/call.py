@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from bascule.core.canonical import Json, digest
+from bascule.core.facts import Enforcement
 from bascule.core.ids import AgentId, SessionKey
 from bascule.core.label import Label
 from bascule.core.paths import PathUse
 from bascule.core.plan import Plan
-from bascule.core.toolspec import ActionClass
+from bascule.core.toolspec import ActionClass, ToolSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,14 @@ class Intent:
 
     paths: tuple[PathUse, ...] = ()
     plan: Plan | None = None
-    action: ActionClass | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An intent after looking things up (globs expanded, programs resolved), and the identities its digest binds."""
+
+    intent: Intent
+    bindings: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +65,13 @@ class Call:
     label: Label
     bindings: Mapping[str, str]
     digest: str
+    needs: frozenset[Enforcement] = frozenset()
     parent: int | None = None
 
 
 def seal(
     proposal: Proposal,
-    tool: str,
-    action: ActionClass,
+    spec: ToolSpec,
     args: Mapping[str, Json],
     intent: Intent,
     bindings: Mapping[str, str],
@@ -72,8 +80,7 @@ def seal(
 
     Args:
         proposal: where it came from.
-        tool: the tool's canonical name.
-        action: its action class.
+        spec: the tool.
         args: checked arguments, flat.
         intent: paths and plan.
         bindings: identity of what the call is about, by name (a pre-image's hash, an outside file's inode).
@@ -88,7 +95,7 @@ def seal(
         {
             "agent": proposal.agent,
             "session": proposal.session,
-            "tool": tool,
+            "tool": spec.name,
             "args": flat,
             "programs": programs,
             "bindings": dict(bindings),
@@ -98,13 +105,14 @@ def seal(
     return Call(
         proposal.agent,
         proposal.session,
-        tool,
-        action,
+        spec.name,
+        spec.action,
         MappingProxyType(flat),
         intent.paths,
         intent.plan,
         proposal.label,
         MappingProxyType(dict(bindings)),
         bound,
+        spec.needs,
         proposal.parent,
     )

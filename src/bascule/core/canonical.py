@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from bascule.core.errors import Malformed
 
-Json: TypeAlias = "None | bool | int | str | list[Json] | tuple[Json, ...] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | str | Sequence[Json] | Mapping[str, Json] | None"
 
 MAX_SAFE_INTEGER = 2**53 - 1
 """Largest integer every JSON reader keeps exactly (RFC 7493 section 2.2)."""
@@ -77,9 +77,7 @@ def _write(value: Json) -> str:
         return "{" + ",".join(f"{_text(key)}:{_write(item)}" for key, item in items) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(_write(item) for item in value) + "]"
-    if isinstance(value, str):
-        return _text(value)
-    return json.dumps(value)
+    return _text(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _text(value: str) -> str:

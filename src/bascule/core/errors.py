@@ -27,17 +27,17 @@ class BasculeError(Exception):
         return f"{self.message} ({self.remedy})" if self.remedy else self.message
 
 
-class Malformed(BasculeError):
+class Malformed(BasculeError):  # noqa: N818 -- reads as the refusal it is: raise Malformed(...)
     """Something from outside does not parse; nothing of it was used."""
 
 
-class NotPermitted(BasculeError):
+class NotPermitted(BasculeError):  # noqa: N818 -- reads as the refusal it is: raise NotPermitted(...)
     """An effect was asked for without the right to it."""
 
 
-class Unavailable(BasculeError):
+class Unavailable(BasculeError):  # noqa: N818 -- reads as the refusal it is: raise Unavailable(...)
     """A part that is needed is missing, down, full or too slow; nothing was half-done."""
 
 
-class Tampered(BasculeError):
+class Tampered(BasculeError):  # noqa: N818 -- reads as the refusal it is: raise Tampered(...)
     """Something that must not change has changed."""

@@ -8,14 +8,19 @@ from enum import StrEnum
 
 
 class Enforcement(StrEnum):
-    """What must really be in place for a layer's word to count."""
+    """What must really be in place before a call may count on it. The first four are shown by a box's self-test."""
 
-    ACCOUNT = "account"
-    SANDBOX = "sandbox"
-    NETWORK = "network"
-    PROXY = "proxy"
-    FILE_WORKER = "file_worker"
-    PROGRAM_BOX = "program_box"
+    ACCOUNT = "account isolation"
+    SANDBOX = "the sandbox"
+    NETWORK = "network isolation"
+    OS_PERMISSIONS = "operating-system permissions"
+    PROXY = "the egress proxy"
+    PEERS = "messages between agents"
+    MEMORY = "the memory index"
+    SCHEDULE = "the scheduler"
+    CHANNEL = "outgoing channels"
+    IMAGES = "image reading"
+    NOT_CARRIED = "a tool Bascule carries"
 
 
 @dataclass(frozen=True, slots=True)

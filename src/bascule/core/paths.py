@@ -22,7 +22,15 @@ OWN_DIRECTORIES = ("workspace", "memory", "output")
 DEVICES = frozenset({"/dev/null", "/dev/zero", "/dev/stdin", "/dev/stdout", "/dev/stderr", "-"})
 """Operands every box may name; each box has its own."""
 
-SECRET_FILES = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d", "/etc/ssh")
+SECRET_FILES = (
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+    "/etc/ssh",
+)
 """System files that no approval reaches."""
 
 SECRET_NAMES = frozenset({".ssh", ".gnupg", ".aws", ".docker", ".kube", ".netrc", ".openclaw", ".clawdbot", ".config"})
@@ -62,11 +70,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class PathUse:
-    """One path a call touches, how, and which part of the call named it."""
+    """One path a call touches, how, and which part of the call named it.
+
+    ``command`` is the index of the plan's command whose operand it is, -1 for a tool argument or a redirect.
+    """
 
     place: Place
     access: Access
     origin: str
+    command: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +117,7 @@ def normal(path: str) -> str:
 
 def is_within(path: str, root: str) -> bool:
     """True if ``path`` is ``root`` or lies below it, by whole components. Both must be normal."""
-    return root == "/" or path == root or path.startswith(root + "/")
+    return root in {"/", path} or path.startswith(root + "/")
 
 
 def locate(path: str, layout: Layout) -> Place:

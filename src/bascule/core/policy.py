@@ -87,6 +87,12 @@ class ExecPolicy:
     where: str = ""
 
 
+DEFAULT_LIMITS = Limits(
+    memory_bytes=512 << 20, pids=64, cpu_seconds=60, wall_seconds=120, output_bytes=1 << 20, file_bytes=64 << 20
+)
+"""What a call may use where policy names no limit: half a gibibyte, two minutes, one mebibyte of output."""
+
+
 @dataclass(frozen=True, slots=True)
 class SandboxPolicy:
     """Which box an agent gets. ``network`` is ``none``, ``proxy`` or ``bridge`` (carried as an open proxy)."""
@@ -95,9 +101,7 @@ class SandboxPolicy:
     network: str = "none"
     workspace_access: str = "rw"
     allow_single_uid: bool = False
-    limits: Limits = Limits(
-        memory_bytes=512 << 20, pids=64, cpu_seconds=60, wall_seconds=120, output_bytes=1 << 20, file_bytes=64 << 20
-    )
+    limits: Limits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from bascule.core.answer import Approval, State
 from bascule.core.box import BoxKey, FileContent, PipelineRequest, PipelineResult
-from bascule.core.call import Call, Intent, Proposal
+from bascule.core.call import Bound, Call, Intent, Proposal
 from bascule.core.canonical import Json
 from bascule.core.confinement import Confinement, Mount
 from bascule.core.facts import Facts
@@ -100,14 +100,6 @@ class Programs(Protocol):
         """Resolve a bare name, an absolute path, or a path in the agent's ``tools/``; hash it. Never raises."""
 
 
-class Hands(Protocol):
-    """What a tool's ``run`` may use."""
-
-    @property
-    def boxes(self) -> Boxes:
-        """Where effects happen."""
-
-
 class Tool(Protocol):
     """One tool: its description, its parser, its hands, its card."""
 
@@ -134,19 +126,7 @@ class Tool(Protocol):
         """Carry it out, confined so."""
 
     def card(self, call: Call, policy: AgentPolicy) -> tuple[str, ...]:
-        """Return what the operator is shown, one line a string; pure."""
-
-
-class Bound(Protocol):
-    """An intent after looking things up, and the identities its digest binds."""
-
-    @property
-    def intent(self) -> Intent:
-        """The intent with globs expanded and programs resolved."""
-
-    @property
-    def bindings(self) -> Mapping[str, str]:
-        """What the digest binds besides the arguments."""
+        """Return what the operator is shown besides the common head, one line a string; pure."""
 
 
 class Desk(Protocol):

@@ -20,6 +20,7 @@ class Posture:
         landlock_abi: ABI in force, 0 if none.
         memory_limit: bytes in force, 0 if no limit could be set.
         pids_limit: processes in force, 0 if no limit could be set.
+        groups: supplementary kernel group ids.
         problems: what fell short, one line each; empty means fit for use.
     """
 
@@ -33,4 +34,5 @@ class Posture:
     landlock_abi: int
     memory_limit: int
     pids_limit: int
+    groups: tuple[int, ...] = ()
     problems: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from bascule.core.canonical import Json
 from bascule.core.errors import Malformed
+from bascule.core.facts import Enforcement
 
 
 class ActionClass(StrEnum):
@@ -53,7 +54,10 @@ class ParamKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One parameter: its JSON type and limits (characters for text, value range for integers)."""
+    """One parameter: its JSON type and limits (characters for text, value range for integers).
+
+    ``aliases`` are other names models use for it; naming it twice is refused.
+    """
 
     name: str
     kind: ParamKind
@@ -63,6 +67,7 @@ class Param:
     minimum: int = 0
     maximum: int = 1 << 31
     choices: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     def check(self, value: Json) -> Json:
         """Return ``value`` if it fits.
@@ -98,15 +103,17 @@ class Param:
 class ToolSpec:
     """A tool as the model sees it and as the gate parses it.
 
-    ``built`` is False for tools that policy may name but this version does not carry out: a call of one is recorded
-    and denied ``not_in_force``.
+    ``needs`` names the enforcements without which its calls are denied ``not_in_force``. A tool with ``open_args`` is
+    known by name only: policy may speak of it, its arguments are recorded unread, and it always needs something that
+    is not in force.
     """
 
     name: str
     action: ActionClass
     description: str
     params: tuple[Param, ...] = ()
-    built: bool = True
+    needs: frozenset[Enforcement] = frozenset()
+    open_args: bool = False
 
     def parse(self, untrusted_args: Mapping[str, Json]) -> dict[str, Json]:
         """Return the arguments, each checked, none added.
@@ -114,15 +121,21 @@ class ToolSpec:
         Raises:
             Malformed: an unknown or missing argument, or one its parameter refuses.
         """
-        known = {param.name: param for param in self.params}
-        for name in untrusted_args:
+        if self.open_args:
+            return {}
+        known = {name: param for param in self.params for name in (param.name, *param.aliases)}
+        parsed: dict[str, Json] = {}
+        for name, value in untrusted_args.items():
             if name not in known:
                 raise Malformed("argument_unknown", f"{self.name} has no argument {name[:60]!r}", self._usage())
-        for param in self.params:
-            if param.required and param.name not in untrusted_args:
-                raise Malformed("argument_missing", f"{self.name} needs the argument {param.name!r}", self._usage())
-        parsed = {name: known[name].check(value) for name, value in untrusted_args.items()}
+            param = known[name]
+            if param.name in parsed:
+                raise Malformed("argument_twice", f"{self.name} got {param.name!r} under two names", self._usage())
+            parsed[param.name] = param.check(value)
         del untrusted_args
+        for param in self.params:
+            if param.required and param.name not in parsed:
+                raise Malformed("argument_missing", f"{self.name} needs the argument {param.name!r}", self._usage())
         return parsed
 
     def _usage(self) -> str:

@@ -1,0 +1,37 @@
+"""The head every question has, whatever the tool: who asks, for what, why, and where the words came from.
+
+Stops: a question drawn by the model. Every line is built from the parsed call; nothing is cut, and what a screen could
+misread is made visible by whoever prints it.
+"""
+
+from __future__ import annotations
+
+from bascule.core.call import Call
+from bascule.core.toolspec import ActionClass
+from bascule.core.verdict import Decision, Effect
+
+REVERSIBILITY: dict[ActionClass, str] = {
+    ActionClass.READ: "changes nothing; what is read reaches the model",
+    ActionClass.MEMORY: "changes nothing; what is read reaches the model",
+    ActionClass.COMPUTE: "runs a program in a box of its own; reads only unless its entry says writes",
+    ActionClass.WRITE: "changes a file; the old content is not kept",
+    ActionClass.PEER: "reaches another agent; cannot be taken back",
+    ActionClass.WEB: "leaves the machine; cannot be taken back",
+    ActionClass.EXTERNAL: "leaves the machine; cannot be taken back",
+    ActionClass.SCHEDULE: "will act later, again and again, until it is removed",
+    ActionClass.ADMIN: "changes how Bascule itself works",
+}
+"""What can be undone, by action class; part of every card."""
+
+
+def head(call: Call, decision: Decision) -> tuple[str, ...]:
+    """Return the lines every card begins with, each reason for asking among them."""
+    why = [verdict for verdict in decision.verdicts if verdict.effect is Effect.ASK]
+    sources = ", ".join(sorted(call.label.sources)) or "nothing yet"
+    return (
+        f"{call.agent} wants to use {call.tool} ({call.action.value}: {REVERSIBILITY[call.action]})",
+        f"session: {call.session}",
+        *(f"asked by {verdict.judge}: {verdict.reason}" for verdict in why),
+        *(f"to be asked no more: {verdict.remedy}" for verdict in why if verdict.remedy),
+        f"its words are {call.label.integrity} and {call.label.confidentiality}; they come from: {sources}",
+    )

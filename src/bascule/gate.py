@@ -1,0 +1,236 @@
+"""The one path: every tool call of an agent, from proposal to effect.
+
+Stops: an effect that was not parsed, judged, recorded, asked about where it must be, judged again and permitted, in
+that order. Whatever cannot be recorded does not happen. Does not stop: a wrong policy; it carries out what is wanted.
+"""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from bascule.core.answer import Approval, State
+from bascule.core.box import BoxKey
+from bascule.core.call import Call, Proposal, seal
+from bascule.core.canonical import Json, read_arguments
+from bascule.core.cards import head
+from bascule.core.errors import BasculeError, Malformed
+from bascule.core.outcome import Outcome, failed
+from bascule.core.permit import Permit
+from bascule.core.policy import AgentPolicy, Policy
+from bascule.core.ports import Clock, Desk, FactSource, Records, Tool
+from bascule.core.toolspec import DURABLE
+from bascule.core.verdict import Decision, Effect, Verdict, deny
+from bascule.judge import BEFORE_BINDING, confine, judge, judge_name
+from bascule.statements import answered, decided, finished, refused, started
+
+NAME = "gate"
+
+PERMIT_SECONDS = 30.0
+"""How long after its last judgement a call may still begin."""
+
+
+class Boundary(StrEnum):
+    """Every instant at which a crossing may be cut by a crash; ``tests/attacks/test_kill_matrix.py`` walks them all."""
+
+    PROPOSED = "proposed"
+    DECIDED = "decided"
+    ASKED = "asked"
+    CONSUMED = "consumed"
+    ANSWERED = "answered"
+    STARTED = "started"
+    RAN = "ran"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """What became of a proposal.
+
+    ``call`` is None if it did not parse; ``approval`` is set if a question stands or stood; ``outcome`` if it ran;
+    ``seq`` is that of the ``decided`` record, None in a dry run.
+    """
+
+    proposal: Proposal
+    call: Call | None
+    decision: Decision
+    approval: Approval | None = None
+    outcome: Outcome | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What the gate is built from; ``reached`` is told every boundary as it is passed."""
+
+    tools: Mapping[str, Tool]
+    records: Records
+    desk: Desk
+    facts: FactSource
+    clock: Clock
+    mask: Callable[[bytes], bytes]
+    reached: Callable[[Boundary], None]
+
+
+class Gate:
+    """The gate over one policy. Holds no state of its own: what it must remember is in the ledger and on the desk."""
+
+    def __init__(self, policy: Policy, wiring: Wiring) -> None:
+        self._policy = policy
+        self._to = wiring
+
+    async def cross(self, proposal: Proposal, *, dry_run: bool = False, wait: float = 0.0) -> Crossing:
+        """Take one proposal across.
+
+        Args:
+            proposal: whose, and the raw strings.
+            dry_run: parse and judge only; nothing is recorded, asked or run.
+            wait: seconds to wait for the operator if it asks.
+
+        Raises:
+            Unavailable: something could not be recorded; nothing happened, or what happened is on record as begun.
+        """
+        rules = self._policy.agents[proposal.agent]
+        self._to.reached(Boundary.PROPOSED)
+        try:
+            call = await self._parse(proposal, rules)
+        except BasculeError as error:
+            return await self._refuse(proposal, rules, error, dry_run=dry_run)
+        decision = judge(call, await self._to.facts.snapshot(call, self._policy), rules)
+        if dry_run:
+            return Crossing(proposal, call, decision)
+        seq = await self._record(call, "decided", decided(call, decision, self._policy.version))
+        self._to.reached(Boundary.DECIDED)
+        crossing = Crossing(proposal, call, decision, seq=seq)
+        if decision.effect is Effect.DENY:
+            return crossing
+        if decision.effect is Effect.ASK:
+            crossing = await self._ask(crossing, call, rules, wait)
+            if crossing.approval is None or crossing.approval.state is not State.CONSUMED:
+                return crossing
+            return await self._after_yes(crossing, call, rules)
+        return await self._run(crossing, call, rules)
+
+    async def _parse(self, proposal: Proposal, rules: AgentPolicy) -> Call:
+        tool = self._to.tools.get(proposal.untrusted_tool)
+        if tool is None:
+            raise _unknown_tool(proposal.untrusted_tool)
+        args = tool.spec.parse({} if tool.spec.open_args else read_arguments(proposal.untrusted_args))
+        intent = tool.intend(args, rules)
+        unbound = seal(proposal, tool.spec, args, intent, {})
+        facts = await self._to.facts.snapshot(unbound, self._policy)
+        if judge(unbound, facts, rules, BEFORE_BINDING).effect is Effect.DENY:
+            return unbound
+        bound = await tool.bind(args, intent, rules, BoxKey(proposal.agent, proposal.session))
+        return seal(proposal, tool.spec, args, bound.intent, bound.bindings)
+
+    async def _refuse(self, proposal: Proposal, rules: AgentPolicy, error: BasculeError, *, dry_run: bool) -> Crossing:
+        """Record a proposal that did not become a call; a tool the agent lacks is named even so."""
+        verdict = deny(NAME, error.code, error.message, error.remedy)
+        named = judge_name(proposal.untrusted_tool, rules) if proposal.untrusted_tool in self._to.tools else None
+        decision = Decision((verdict, *(named.verdicts if named else ())))
+        if dry_run:
+            return Crossing(proposal, None, decision)
+        seq = await self._to.records.append("decided", refused(proposal, decision, self._policy.version), durable=False)
+        self._to.reached(Boundary.DECIDED)
+        return Crossing(proposal, None, decision, seq=seq)
+
+    async def _ask(self, crossing: Crossing, call: Call, rules: AgentPolicy, wait: float) -> Crossing:
+        """Use up a yes already given for this very call, or put the question and wait as long as the caller will."""
+        taken = await self._to.desk.take(call, self._policy)
+        if taken is None:
+            card = (*head(call, crossing.decision), *self._to.tools[call.tool].card(call, rules))
+            try:
+                question = await self._to.desk.open(call, crossing.decision, card, crossing.seq or 0, self._policy)
+            except BasculeError as error:
+                return replace(crossing, decision=_with(crossing.decision, error))
+            self._to.reached(Boundary.ASKED)
+            crossing = replace(crossing, approval=question)
+            if wait <= 0:
+                return crossing
+            state = await self._to.desk.wait(question.id, wait)
+            crossing = replace(crossing, approval=replace(question, state=state))
+            if state is not State.APPROVED:
+                return crossing
+            taken = await self._to.desk.take(call, self._policy)
+            if taken is None:
+                return crossing
+        self._to.reached(Boundary.CONSUMED)
+        return replace(crossing, approval=taken)
+
+    async def _after_yes(self, crossing: Crossing, call: Call, rules: AgentPolicy) -> Crossing:
+        """Look up, judge again on fresh facts: a yes lifts ASK for what was asked; DENY stays DENY."""
+        again = await self._parse(crossing.proposal, rules)
+        verdicts = judge(again, await self._to.facts.snapshot(again, self._policy), rules).verdicts
+        if again.digest != call.digest:
+            verdicts = (*verdicts, _changed())
+        decision = Decision(tuple(_lift(verdict) for verdict in verdicts))
+        approval = crossing.approval
+        await self._record(call, "answered", answered(call, approval, decision, crossing.seq))
+        self._to.reached(Boundary.ANSWERED)
+        if decision.effect is Effect.DENY:
+            return replace(crossing, decision=decision)
+        return await self._run(crossing, call, rules)
+
+    async def _run(self, crossing: Crossing, call: Call, rules: AgentPolicy) -> Crossing:
+        """Permit, record, confine, carry out, receive, record."""
+        permit = Permit(call, confine(call, rules), self._to.clock.now() + PERMIT_SECONDS)
+        begun = await self._record(call, "started", started(call, permit.confinement, crossing.seq))
+        self._to.reached(Boundary.STARTED)
+        try:
+            outcome = await self._carry_out(call, permit)
+        except CancelledError:
+            ended = failed("cancelled", "cancelled by the operator")
+            await self._record(call, "finished", finished(call, ended, begun))
+            raise
+        self._to.reached(Boundary.RAN)
+        await self._record(call, "finished", finished(call, outcome, begun))
+        self._to.reached(Boundary.FINISHED)
+        return replace(crossing, outcome=outcome)
+
+    async def _carry_out(self, call: Call, permit: Permit) -> Outcome:
+        confinement = permit.spend(call, self._to.clock.now())
+        try:
+            outcome = await self._to.tools[call.tool].run(call, confinement)
+        except BasculeError as error:
+            outcome = failed(error.code, str(error))
+        except Exception as error:  # noqa: BLE001 -- a tool that breaks has failed; the record must still say so
+            outcome = failed("tool_crashed", f"{call.tool} failed inside with {type(error).__name__}")
+        limit = confinement.limits.output_bytes
+        content = self._to.mask(outcome.content)
+        return replace(
+            outcome,
+            content=content[:limit],
+            truncated=outcome.truncated or len(content) > limit,
+            label=outcome.label.join(call.label),
+        )
+
+    async def _record(self, call: Call, kind: str, body: Mapping[str, Json]) -> int:
+        durable = kind != "decided" and call.action in DURABLE
+        return await self._to.records.append(kind, body, durable=durable)
+
+
+def _lift(verdict: Verdict) -> Verdict:
+    """Turn an ASK the operator has answered into the ALLOW it now is; leave DENY as it is."""
+    if verdict.effect is not Effect.ASK:
+        return verdict
+    return replace(verdict, effect=Effect.ALLOW, reason=f"approved: {verdict.reason}", remedy="")
+
+
+def _with(decision: Decision, error: BasculeError) -> Decision:
+    return Decision((*decision.verdicts, deny(NAME, error.code, error.message, error.remedy)))
+
+
+def _changed() -> Verdict:
+    return deny(
+        NAME,
+        "call_changed",
+        "what the call is about changed after it was approved",
+        "make the call again, to be asked about what is there now",
+    )
+
+
+def _unknown_tool(untrusted_name: str) -> BasculeError:
+    return Malformed("tool_unknown", f"there is no tool {untrusted_name[:60]!r}", "use a tool from the list")

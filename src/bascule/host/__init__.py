@@ -1,0 +1,1 @@
+"""This machine: accounts, programs, what is in force. Rooms here look; they do not judge."""

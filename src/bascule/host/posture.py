@@ -1,0 +1,102 @@
+"""Snapshots: what is so for one agent, measured and counted, handed to judges as values.
+
+Stops: a judge trusting a claim. An enforcement is in force only if a box's self-test, started under this very gateway,
+showed it; a box that cannot start is missing them all. Does not stop: the machine changing between two self-tests;
+every new box is tested anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from bascule.core.call import Call
+from bascule.core.errors import BasculeError
+from bascule.core.facts import Enforcement, Facts, Usage
+from bascule.core.finding import Finding, Severity
+from bascule.core.ids import AgentId
+from bascule.core.policy import AgentPolicy, Backend, Policy
+from bascule.core.ports import Boxes, Clock
+from bascule.core.posture import Posture
+
+Check = Callable[[Posture, AgentPolicy], tuple[Finding, ...]]
+
+NOT_BUILT: dict[Enforcement, str] = {
+    Enforcement.PROXY: "this version has no egress proxy",
+    Enforcement.PEERS: "this version carries no messages between agents",
+    Enforcement.MEMORY: "this version has no memory index",
+    Enforcement.SCHEDULE: "this version has no scheduler",
+    Enforcement.CHANNEL: "this version has no outgoing channel",
+    Enforcement.IMAGES: "this version reads no images",
+    Enforcement.NOT_CARRIED: "Bascule does not carry this tool",
+}
+"""Enforcements no part of this version provides."""
+
+SHOWN_BY_BOX = (Enforcement.ACCOUNT, Enforcement.SANDBOX, Enforcement.NETWORK, Enforcement.OS_PERMISSIONS)
+"""Enforcements that a box's self-test shows."""
+
+
+class Snapshots:
+    """Implements :class:`bascule.core.ports.FactSource`.
+
+    Args:
+        boxes: asked for self-tests.
+        clock: the time.
+        checks: for each enforcement a box shows, the layer's own reading of a posture.
+        contained: returns why an agent is contained, or the empty string.
+        lock_problem: returns why the policy lock does not hold, or the empty string.
+    """
+
+    def __init__(
+        self,
+        boxes: Boxes,
+        clock: Clock,
+        checks: dict[Enforcement, Check],
+        contained: Callable[[AgentId], str],
+        lock_problem: Callable[[], str],
+    ) -> None:
+        self._boxes = boxes
+        self._clock = clock
+        self._checks = checks
+        self._contained = contained
+        self._lock_problem = lock_problem
+        self._calls: dict[AgentId, deque[float]] = {}
+
+    async def snapshot(self, call: Call, policy: Policy) -> Facts:
+        """Return what is so now."""
+        rules = policy.agents[call.agent]
+        now = self._clock.now()
+        contained = self._contained(call.agent)
+        missing = dict(NOT_BUILT) if contained else {**NOT_BUILT, **await self.missing(rules)}
+        return Facts(now, contained, self._lock_problem(), missing, self._usage(call.agent, now))
+
+    async def missing(self, rules: AgentPolicy) -> dict[Enforcement, str]:
+        """Return the enforcements an agent's boxes do not have, with the reason; empty if all are in force."""
+        if rules.sandbox.backend is not Backend.BUBBLEWRAP:
+            reason = f"the {rules.sandbox.backend.value} backend is not built"
+            return dict.fromkeys(SHOWN_BY_BOX, reason)
+        try:
+            posture = await self._boxes.posture(rules.id)
+        except BasculeError as error:
+            return dict.fromkeys(SHOWN_BY_BOX, str(error))
+        missing = {}
+        for enforcement, check in self._checks.items():
+            critical = [found for found in check(posture, rules) if found.severity is Severity.CRITICAL]
+            if critical:
+                missing[enforcement] = critical[0].detail
+        return missing
+
+    def count(self, agent: AgentId, at: float) -> None:
+        """Count one proposal of an agent, judged or not."""
+        self._calls.setdefault(agent, deque()).append(at)
+
+    def _usage(self, agent: AgentId, now: float) -> Usage:
+        calls = self._calls.get(agent, deque())
+        while calls and calls[0] <= now - 86_400:
+            calls.popleft()
+        minute = 0
+        for at in reversed(calls):
+            if at <= now - 60:
+                break
+            minute += 1
+        return Usage(minute, len(calls))

@@ -1,0 +1,53 @@
+"""Layer 3, network: a box reaches nothing, or one socket to the egress proxy.
+
+Stops: data leaving by connection from a box: no interface but an own empty loopback, no abstract socket of the host.
+Does not stop: data leaving in words, through the model that reads them, or by a tool that leaves the machine.
+"""
+
+from __future__ import annotations
+
+from bascule.core.call import Call
+from bascule.core.confinement import Confinement, Network
+from bascule.core.facts import Enforcement, Facts
+from bascule.core.finding import Finding, Severity
+from bascule.core.policy import AgentPolicy
+from bascule.core.posture import Posture
+from bascule.core.verdict import Verdict, allow, deny
+
+NAME = "l3_network"
+ENFORCEMENT = Enforcement.NETWORK
+
+_OK = allow(NAME)
+_NONE = Confinement(network=Network.NONE)
+
+
+def judge(call: Call, facts: Facts, policy: AgentPolicy) -> Verdict:
+    """May it: the box's network is closed; what needs the proxy waits until the proxy is in force."""
+    missing = facts.missing.get(ENFORCEMENT)
+    if missing is not None:
+        return deny(NAME, "not_in_force", f"{ENFORCEMENT} is not in force: {missing}", "run: bascule sandbox probe")
+    if Enforcement.PROXY not in call.needs:
+        return _OK
+    if policy.sandbox.network == "none":
+        return deny(
+            NAME,
+            "network_none",
+            f"{call.agent} has no network",
+            f"set sandbox.docker.network for {call.agent} in {policy.where}",
+        )
+    missing = facts.missing.get(Enforcement.PROXY)
+    if missing is not None:
+        return deny(NAME, "not_in_force", f"{Enforcement.PROXY} is not in force: {missing}")
+    return _OK
+
+
+def confine(_call: Call, _policy: AgentPolicy) -> Confinement:
+    """How tightly: no network. A box never needs one: the gateway's own client fetches pages."""
+    return _NONE
+
+
+def check(posture: Posture, _policy: AgentPolicy) -> tuple[Finding, ...]:
+    """Is it so here: the box sees no route."""
+    if posture.routes:
+        return (Finding("network.route", Severity.CRITICAL, f"the box sees {posture.routes} network routes"),)
+    return ()

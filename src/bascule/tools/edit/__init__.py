@@ -1,0 +1,1 @@
+"""``edit``: replace text in one file."""

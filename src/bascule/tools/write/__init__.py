@@ -1,0 +1,1 @@
+"""``write``: replace or extend one file."""
