@@ -1,0 +1,237 @@
+"""The walls a worker builds around itself: no new privileges, no capabilities, Landlock, a seccomp allow-list.
+
+Stops: a worker that is subverted by the bytes it handles from opening anything outside its roots, running a program,
+making a process, a socket, a link, a device or executable memory, changing modes or attributes, or signalling. Every
+open after the walls must be ``openat2``, which the process calls with links refused. Does not stop: whatever the roots
+themselves allow, nor a hole in the kernel; the box around it is the other wall. aarch64 numbers come from the generic
+system call table (``include/uapi/asm-generic/unistd.h``) and are exercised only as data.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import struct
+
+PR_SET_DUMPABLE, PR_GET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 3, 24, 38, 47
+LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT, OPENAT2 = 444, 445, 446, 437
+
+NO_MAGICLINKS, NO_SYMLINKS, BENEATH = 2, 4, 8
+CONFINED = NO_MAGICLINKS | NO_SYMLINKS | BENEATH
+"""``resolve`` bits of every open: ``openat2(2)``."""
+
+# Landlock rights on files, include/uapi/linux/landlock.h.
+WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE = 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5
+MAKE_DIR, MAKE_REG, REFER, TRUNCATE, IOCTL_DEV = 1 << 7, 1 << 8, 1 << 13, 1 << 14, 1 << 15
+READING = READ_FILE | READ_DIR
+WRITING = READING | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | TRUNCATE
+ON_A_FILE = READ_FILE | WRITE_FILE | TRUNCATE
+
+SECCOMP = {"x86_64": 317, "aarch64": 277}
+CAPSET = {"x86_64": 126, "aarch64": 91}
+AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+X32_BIT = 0x40000000
+CAPABILITY_VERSION = 0x20080522
+"""``_LINUX_CAPABILITY_VERSION_3``."""
+
+# What remains after start: (x86_64, aarch64).
+ALLOWED = {
+    "read": (0, 63),
+    "write": (1, 64),
+    "openat2": (437, 437),
+    "close": (3, 57),
+    "newfstatat": (262, 79),
+    "fstat": (5, 80),
+    "statx": (332, 291),
+    "lseek": (8, 62),
+    "readv": (19, 65),
+    "writev": (20, 66),
+    "pread64": (17, 67),
+    "pwrite64": (18, 68),
+    "getdents64": (217, 61),
+    "ftruncate": (77, 46),
+    "fallocate": (285, 47),
+    "renameat": (264, 38),
+    "renameat2": (316, 276),
+    "unlinkat": (263, 35),
+    "mkdirat": (258, 34),
+    "fsync": (74, 82),
+    "fdatasync": (75, 83),
+    "munmap": (11, 215),
+    "mremap": (25, 216),
+    "madvise": (28, 233),
+    "brk": (12, 214),
+    "futex": (202, 98),
+    "rt_sigaction": (13, 134),
+    "rt_sigprocmask": (14, 135),
+    "rt_sigreturn": (15, 139),
+    "sigaltstack": (131, 132),
+    "getrandom": (318, 278),
+    "clock_gettime": (228, 113),
+    "getpid": (39, 172),
+    "gettid": (186, 178),
+    "sched_yield": (24, 124),
+    "restart_syscall": (219, 128),
+    "exit": (60, 93),
+    "exit_group": (231, 94),
+}
+MMAP, MPROTECT, FCNTL = (9, 222), (10, 226), (72, 25)
+FCNTL_COMMANDS = (1, 2, 3, 1030)
+"""F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC: what listing a directory by descriptor needs."""
+
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_ALLOW, _EPERM, _KILL = 0x7FFF0000, 0x00050001, 0x80000000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_long = ctypes.c_long
+_syscall = ctypes.CFUNCTYPE(*[_long] * 6, use_errno=True)(("syscall", _libc))
+_openat2 = ctypes.CFUNCTYPE(_long, _long, _long, ctypes.c_char_p, ctypes.c_char_p, _long, use_errno=True)(
+    ("syscall", _libc)
+)
+_prctl = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, _long, _long, _long, _long, use_errno=True)(("prctl", _libc))
+_signal = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)(("signal", _libc))
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def openat2(directory: int, path: bytes, flags: int, mode: int = 0, resolve: int = CONFINED) -> int:
+    """Open ``path`` from a directory descriptor, refusing links and anything that leaves it; close-on-exec.
+
+    Raises:
+        OSError: ELOOP for a link, EXDEV for leaving the directory, and what ``open(2)`` may give.
+    """
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
+    return _checked(_openat2(OPENAT2, directory, path, how, len(how)))
+
+
+def ignore_interrupts() -> None:
+    """Ignore SIGINT: a person's Ctrl-C on the gateway's terminal must not break an operation half way."""
+    _signal(2, 1)
+
+
+def limit_resources(file_bytes: int, data_bytes: int) -> None:
+    """Bound the size of files written, memory held and descriptors; no core dumps. A smaller inherited limit stays.
+
+    Raises:
+        OSError: a limit could not be set.
+    """
+    wanted = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: file_bytes,
+        resource.RLIMIT_DATA: data_bytes,
+        resource.RLIMIT_NOFILE: 256,
+    }
+    for which, most in wanted.items():
+        hard = resource.getrlimit(which)[1]
+        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(which, (least, least))
+
+
+def drop_privileges() -> None:
+    """Set no-new-privs, empty every capability set that may be emptied, and become undumpable.
+
+    The bounding set can be emptied only by a process that holds CAP_SETPCAP; what remains shows in the self-test.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    _checked(_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    for capability in range(64):
+        if _prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+            break
+    _checked(_prctl(PR_CAP_AMBIENT, 4, 0, 0, 0))
+    header = ctypes.create_string_buffer(struct.pack("=Ii", CAPABILITY_VERSION, 0))
+    nothing = ctypes.create_string_buffer(24)
+    _checked(_syscall(CAPSET[os.uname().machine], ctypes.addressof(header), ctypes.addressof(nothing), 0, 0))
+    _checked(_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+
+
+def is_dumpable() -> bool:
+    """True if other processes of this uid may look into this one."""
+    return _checked(_prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)) != 0
+
+
+def landlock_abi() -> int:
+    """Return the kernel's Landlock ABI, 0 if it has none."""
+    found: int = _syscall(LANDLOCK_CREATE, 0, 0, 1, 0)
+    return max(0, found)
+
+
+def restrict_files(rules: list[tuple[int, int]]) -> int:
+    """Confine this process to the given files and directories by Landlock, and to no network and no foreign signals.
+
+    Args:
+        rules: (descriptor of a file or directory, rights on it and below it).
+
+    Returns:
+        The ABI whose rights are in force: 0 if the kernel has no Landlock.
+
+    Raises:
+        OSError: the kernel has Landlock but refused.
+    """
+    abi = landlock_abi()
+    if abi == 0:
+        return 0
+    handled = (1 << 13) - 1
+    for since, right in ((2, REFER), (3, TRUNCATE), (5, IOCTL_DEV)):
+        handled |= right if abi >= since else 0
+    attributes = struct.pack("=Q", handled)
+    attributes += struct.pack("=Q", 3) if abi >= 4 else b""  # TCP bind and connect
+    attributes += struct.pack("=Q", 3) if abi >= 6 else b""  # abstract sockets and signals
+    block = ctypes.create_string_buffer(attributes, len(attributes))
+    ruleset = _checked(_syscall(LANDLOCK_CREATE, ctypes.addressof(block), len(attributes), 0, 0))
+    try:
+        for descriptor, rights in rules:
+            rule = ctypes.create_string_buffer(struct.pack("=Qi", rights & handled, descriptor), 12)
+            _checked(_syscall(LANDLOCK_ADD, ruleset, 1, ctypes.addressof(rule), 0))
+        _checked(_syscall(LANDLOCK_RESTRICT, ruleset, 0, 0, 0))
+    finally:
+        os.close(ruleset)
+    return abi
+
+
+def seccomp_program(machine: str) -> bytes:
+    """Return the filter: what :data:`ALLOWED` lists, no executable memory, a few ``fcntl`` commands; the rest is EPERM.
+
+    A system call of another architecture kills the process.
+
+    Raises:
+        KeyError: no table for this machine.
+    """
+    column = ("x86_64", "aarch64").index(machine) if machine in AUDIT_ARCH else -1
+    code = [_step(_LOAD, 4), _step(_EQUAL, AUDIT_ARCH[machine], 1, 0), _step(_RETURN, _KILL), _step(_LOAD, 0)]
+    if machine == "x86_64":
+        code += [_step(_AT_LEAST, X32_BIT, 0, 1), _step(_RETURN, _KILL)]
+    for numbers in ALLOWED.values():
+        code += [_step(_EQUAL, numbers[column], 0, 1), _step(_RETURN, _ALLOW)]
+    for numbers in (MMAP, MPROTECT):  # third argument: protection; 4 is PROT_EXEC
+        code += [_step(_EQUAL, numbers[column], 0, 4), _step(_LOAD, 32), _step(_ANY_BIT, 4, 0, 1)]
+        code += [_step(_RETURN, _EPERM), _step(_RETURN, _ALLOW)]
+    code += [_step(_EQUAL, FCNTL[column], 0, 2 * len(FCNTL_COMMANDS) + 1), _step(_LOAD, 24)]
+    for command in FCNTL_COMMANDS:
+        code += [_step(_EQUAL, command, 0, 1), _step(_RETURN, _ALLOW)]
+    return b"".join([*code, _step(_RETURN, _EPERM)])
+
+
+def _step(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    return struct.pack("=HBBI", operation, if_true, if_false, value)
+
+
+def filter_system_calls() -> None:
+    """Install the filter on every thread of this process, for good.
+
+    Raises:
+        OSError: the kernel refused.
+        KeyError: no table for this machine.
+    """
+    machine = os.uname().machine
+    program = seccomp_program(machine)
+    buffer = ctypes.create_string_buffer(program, len(program))
+    header = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer)))
+    _checked(_syscall(SECCOMP[machine], 1, 1, ctypes.addressof(header), 0))
