@@ -10,7 +10,10 @@ from tests.house.reading import called, calls, imports, name_of, parsed, sources
 
 SINK = "cli/sink.py"
 
-ELSEWHERE = {"cli/drawing.py": "draws tables into a string, which the sink prints"}
+ELSEWHERE = {
+    "cli/drawing.py": "draws tables into a string, which the sink prints",
+    "cli/launch.py": "a gateway that dies while starting leaves its traceback in its own log",
+}
 """Other files that may write to a standard stream, with the reason."""
 
 PRINTING = re.compile(
