@@ -1,0 +1,1 @@
+"""Where questions wait for the operator."""

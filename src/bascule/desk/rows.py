@@ -1,0 +1,91 @@
+"""The desk's tables and what a row means; all of the desk's SQL is here and in ``pending.py``.
+
+Stops: a row that the database holds in another shape than the program thinks (the table checks states and numbers).
+"""
+
+from __future__ import annotations
+
+from bascule.core.answer import Approval, State
+from bascule.core.errors import Malformed
+from bascule.desk.question import OPEN
+from bascule.state.connection import Row
+from bascule.state.migrations import Schema
+
+COLUMNS = (
+    "id, code, digest, agent, session, tool, state, created, expires, card, answered_by, policy_version, seq, rank, due"
+)
+
+SCHEMA = Schema(
+    "desk",
+    (
+        """
+CREATE TABLE desk (
+    id             TEXT PRIMARY KEY,
+    code           TEXT NOT NULL,
+    digest         TEXT NOT NULL,
+    agent          TEXT NOT NULL,
+    session        TEXT NOT NULL,
+    tool           TEXT NOT NULL,
+    state          TEXT NOT NULL CHECK (
+        state IN ('pending', 'approved', 'denied', 'expired', 'cancelled', 'consumed')),
+    created        REAL NOT NULL,
+    expires        REAL NOT NULL,
+    card           TEXT NOT NULL,
+    answered_by    TEXT NOT NULL,
+    policy_version TEXT NOT NULL,
+    seq            INTEGER NOT NULL,
+    rank           TEXT NOT NULL CHECK (rank IN ('00', '01', '10', '11')),
+    due            REAL NOT NULL,
+    nonce          BLOB NOT NULL UNIQUE
+) STRICT;
+CREATE UNIQUE INDEX desk_code ON desk (code) WHERE state IN ('pending', 'approved');
+CREATE INDEX desk_call ON desk (digest) WHERE state IN ('pending', 'approved');
+CREATE INDEX desk_due ON desk (due) WHERE state IN ('pending', 'approved');
+CREATE INDEX desk_agent ON desk (agent) WHERE state = 'pending';
+CREATE INDEX desk_age ON desk (created);
+CREATE TABLE desk_time (
+    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    latest   REAL NOT NULL,
+    "offset" REAL NOT NULL
+) STRICT;
+""",
+    ),
+)
+
+
+def approval(row: Row, offset: float) -> Approval:
+    """Make the noun of a row of :data:`COLUMNS`.
+
+    ``created`` and ``expires`` are the clock's when it was asked, ``due`` the desk's. While a question is open its
+    expiry is ``due`` on today's clock: less ``offset``, which is not zero after the clock was set back.
+    """
+    state = State(row[6])
+    expires = row[14] - offset if offset and state in OPEN else row[8]
+    card = tuple(row[9].split("\n"))
+    return Approval(
+        id=row[0],
+        code=row[1],
+        digest=row[2],
+        agent=row[3],
+        session=row[4],
+        tool=row[5],
+        state=state,
+        created=row[7],
+        expires=expires,
+        card=card,
+        answered_by=row[10],
+        policy_version=row[11],
+        seq=row[12],
+        label_rank=row[13],
+    )
+
+
+def card_text(lines: tuple[str, ...]) -> str:
+    """Return the card as one text.
+
+    Raises:
+        Malformed: no line at all, or a line that holds a line's end: it could pass for two.
+    """
+    if not lines or any("\n" in line for line in lines):
+        raise Malformed("card_line", "a card is at least one line, and none holds a line's end")
+    return "\n".join(lines)
