@@ -15,7 +15,7 @@ from bascule.core.answer import Approval, State
 from bascule.core.box import BoxKey
 from bascule.core.call import Call, Proposal, seal
 from bascule.core.canonical import Json, read_arguments
-from bascule.core.cards import head
+from bascule.core.cards import head, one_line
 from bascule.core.errors import BasculeError, Malformed
 from bascule.core.outcome import Outcome, failed
 from bascule.core.permit import Permit
@@ -141,7 +141,8 @@ class Gate:
         """Use up a yes already given for this very call, or put the question and wait as long as the caller will."""
         taken = await self._to.desk.take(call, self._policy)
         if taken is None:
-            card = (*head(call, crossing.decision), *self._to.tools[call.tool].card(call, rules))
+            lines = (*head(call, crossing.decision), *self._to.tools[call.tool].card(call, rules))
+            card = tuple(one_line(line) for line in lines)
             try:
                 question = await self._to.desk.open(call, crossing.decision, card, crossing.seq or 0, self._policy)
             except BasculeError as error:

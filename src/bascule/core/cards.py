@@ -24,6 +24,20 @@ REVERSIBILITY: dict[ActionClass, str] = {
 """What can be undone, by action class; part of every card."""
 
 
+def one_line(text: str) -> str:
+    """Return text without anything a screen or a file could take for the end of a line, each spelled out.
+
+    A card is a list of lines; a file name with a line break in it must not become two of them.
+    """
+    if len(text.splitlines()) < 2 and not text.endswith(_ENDS):
+        return text
+    return "".join(_SPELLED.get(character, character) for character in text)
+
+
+_ENDS = ("\n", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
+_SPELLED = {end: end.encode("unicode_escape").decode("ascii") for end in _ENDS}
+
+
 def head(call: Call, decision: Decision) -> tuple[str, ...]:
     """Return the lines every card begins with, each reason for asking among them."""
     why = [verdict for verdict in decision.verdicts if verdict.effect is Effect.ASK]

@@ -155,6 +155,25 @@ class ModelProvider:
 
 
 @dataclass(frozen=True, slots=True)
+class Operator:
+    """A person named in policy. Chatting, approving and being trusted are separate; nothing is given by omission.
+
+    Attributes:
+        name: what policy calls them.
+        users: operating-system accounts that are theirs.
+        signal: Signal numbers and ids that are theirs, normalised.
+        chats: may talk to agents over a channel, and then their typed words are trusted.
+        approves: may answer questions.
+    """
+
+    name: str
+    users: tuple[str, ...] = ()
+    signal: tuple[str, ...] = ()
+    chats: bool = False
+    approves: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One policy, identified by ``version``: the digest of both files' bytes.
 
@@ -165,6 +184,8 @@ class Policy:
         approval_seconds: how long a question waits before silence is no.
         providers: model providers by name.
         operators: names of those who may answer, chat and trust.
+        default_model: of agents that name none, ``provider:model``.
+        people: every operator by name.
     """
 
     version: str
@@ -174,3 +195,4 @@ class Policy:
     providers: Mapping[str, ModelProvider] = field(default_factory=dict)
     operators: tuple[str, ...] = ()
     default_model: str = ""
+    people: Mapping[str, Operator] = field(default_factory=dict)

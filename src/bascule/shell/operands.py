@@ -31,12 +31,14 @@ class Operand:
         path: as it is written; relative paths start in the agent's directory.
         access: how the program would use it, as far as its words tell.
         origin: where it stands, for a person: ``word 2 of cat``, ``output of sort``.
+        redirect: a redirect names it, not a word of the program.
     """
 
     word: str
     path: str
     access: Access
     origin: str
+    redirect: bool = False
 
 
 def path_operands(command: Command) -> tuple[Operand, ...]:
@@ -76,9 +78,9 @@ def _readings(index: int, text: str, role: Role) -> Iterator[Found]:
 def _redirects(command: Command) -> Iterator[Operand]:
     name, streams = command.argv[0], command.streams
     if streams.stdin not in {None, "/dev/null"}:
-        yield Operand(streams.stdin or "", streams.stdin or "", Access.READ, f"input of {name}")
+        yield Operand(streams.stdin or "", streams.stdin or "", Access.READ, f"input of {name}", redirect=True)
     if streams.stdout not in {None, "/dev/null"}:
-        yield Operand(streams.stdout or "", streams.stdout or "", Access.WRITE, f"output of {name}")
+        yield Operand(streams.stdout or "", streams.stdout or "", Access.WRITE, f"output of {name}", redirect=True)
 
 
 def _known(command: Command, words: Sequence[str]) -> list[Found] | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bascule.core.call import Intent
 from bascule.core.errors import Malformed
-from bascule.core.paths import Access, Layout, PathUse, locate
-from bascule.core.plan import Command, Plan
+from bascule.core.paths import Layout, PathUse, locate
+from bascule.core.plan import Plan, Step
 from bascule.core.toolspec import ActionClass, Param, ParamKind, ToolSpec
 from bascule.shell.operands import path_operands
 
@@ -33,27 +33,18 @@ def paths_of(plan: Plan, layout: Layout) -> Intent:
         Malformed: a file redirect in the middle of a pipeline.
     """
     uses: list[PathUse] = []
-    index = 0
+    for index, command in enumerate(plan.commands):
+        for operand in path_operands(command):
+            owner = -1 if operand.redirect else index
+            uses.append(PathUse(locate(operand.path, layout), operand.access, operand.origin, owner))
     for step in plan.steps:
-        for position, command in enumerate(step.pipeline):
-            uses += _redirects(command, layout, first=position == 0, last=position == len(step.pipeline) - 1)
-            uses += [
-                PathUse(locate(operand.path, layout), operand.access, operand.origin, index)
-                for operand in path_operands(command)
-            ]
-            index += 1
+        _check_redirects(step)
     return Intent(tuple(uses), plan)
 
 
-def _redirects(command: Command, layout: Layout, *, first: bool, last: bool) -> list[PathUse]:
-    uses = []
-    stdin, stdout = command.streams.stdin, command.streams.stdout
-    if stdin is not None and stdin != "/dev/null":
-        if not first:
-            raise Malformed("shell_redirect_inside", "only the first command of a pipeline may read from a file by <")
-        uses.append(PathUse(locate(stdin, layout), Access.READ, f"redirect < {stdin}"))
-    if stdout is not None and stdout != "/dev/null":
-        if not last:
-            raise Malformed("shell_redirect_inside", "only the last command of a pipeline may write to a file by >")
-        uses.append(PathUse(locate(stdout, layout), Access.WRITE, f"redirect > {stdout}"))
-    return uses
+def _check_redirects(step: Step) -> None:
+    """Files are read and written by the file worker, before and after a pipeline, so only at its ends."""
+    if any(command.streams.stdin not in {None, "/dev/null"} for command in step.pipeline[1:]):
+        raise Malformed("shell_redirect_inside", "only the first command of a pipeline may read from a file by <")
+    if any(command.streams.stdout not in {None, "/dev/null"} for command in step.pipeline[:-1]):
+        raise Malformed("shell_redirect_inside", "only the last command of a pipeline may write to a file by >")
