@@ -1,0 +1,158 @@
+"""Which box an agent gets: its ``sandbox`` section over the defaults, and limits that only tighten.
+
+Stops: a box whose description nobody carries out being replaced by a weaker one; such a section is refused. An absent
+``network`` is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bascule.core.confinement import Limits
+from bascule.core.errors import Malformed
+from bascule.core.finding import Finding, Severity
+from bascule.core.policy import Backend, SandboxPolicy
+from bascule.policy.binds import BindRules, bind_problem, filter_env
+from bascule.policy.json5 import Document, Path, dotted
+from bascule.policy.places import Places
+from bascule.policy.schema.sandbox import Docker, Sandbox
+
+_BACKENDS = {None: Backend.BUBBLEWRAP, "bubblewrap": Backend.BUBBLEWRAP, "docker": Backend.DOCKER}
+_BACKENDS |= {"unsafe-none": Backend.UNSAFE_NONE}
+_TIGHTNESS = ("none", "proxy", "bridge")
+
+
+@dataclass(frozen=True, slots=True)
+class BoxSource:
+    """Both ``sandbox`` sections of one agent and where they stand."""
+
+    agent: str
+    shared: Sandbox
+    own: Sandbox
+    shared_path: Path
+    own_path: Path
+
+
+def merged(source: BoxSource) -> Sandbox:
+    """Return the agent's keys over the shared ones; under scope ``shared`` its Docker keys count nothing."""
+    scope = source.own.scope if source.own.scope is not None else source.shared.scope
+    own = source.own.model_copy(update={"docker": None, "prune": None}) if scope == "shared" else source.own
+    fields = {name: value for name in Sandbox.model_fields if (value := getattr(own, name)) is not None}
+    if own.network is None and own.docker is not None and own.docker.network is not None:
+        fields["network"] = None  # both keys say the same thing, and the agent's scope has spoken
+    joined = source.shared.model_copy(update=fields)
+    return joined.model_copy(update={"docker": merge_docker(source.shared.docker, own.docker)})
+
+
+def merge_docker(shared: Docker | None, own: Docker | None) -> Docker | None:
+    """Return the agent's Docker keys over the shared ones; mounts and variables are added together."""
+    if shared is None or own is None:
+        return own if shared is None else shared
+    fields = {name: value for name in Docker.model_fields if (value := getattr(own, name)) is not None}
+    if own.binds is not None:
+        fields["binds"] = (*(shared.binds if shared.binds is not None else ()), *own.binds)
+    if own.env is not None:
+        fields["env"] = {**(shared.env if shared.env is not None else {}), **own.env}
+    return shared.model_copy(update=fields)
+
+
+def is_sandboxed(box: Sandbox) -> bool:
+    """True if OpenClaw would sandbox any of the agent's sessions; then the sandbox tool ceiling holds for all."""
+    return box.mode not in (None, "off")
+
+
+def sandbox_policy(
+    source: BoxSource, wall_seconds: Sequence[int], document: Document, places: Places
+) -> tuple[SandboxPolicy, tuple[Finding, ...]]:
+    """Return an agent's box rules.
+
+    Args:
+        source: its sections.
+        wall_seconds: further time limits, such as ``tools.exec.timeoutSec``.
+        document: the file, for places in messages.
+        places: the home.
+
+    Raises:
+        Malformed: ``policy_schema``, a backend or network that is not carried out, or a mount that may never be.
+    """
+    box = merged(source)
+    path = source.own_path if document_has(document, source.own_path) else source.shared_path
+    if box.backend not in _BACKENDS:
+        raise _refuse(document, (*path, "backend"), f"the backend {box.backend} is not carried out", "use bubblewrap")
+    _check_binds(source, document, places)
+    findings: list[Finding] = []
+    if box.backend == "unsafe-none":
+        detail = f"{source.agent}: programs run without a sandbox"
+        findings.append(Finding("sandbox.unsafe_none", Severity.CRITICAL, detail, "set sandbox.backend to bubblewrap"))
+    network = _network(box, document, path)
+    if box.docker is not None and box.docker.env is not None:
+        for name in filter_env(box.docker.env)[1]:
+            detail = f"{source.agent}: the variable {name} is not passed into the box"
+            findings.append(Finding("sandbox.env_dropped", Severity.WARN, detail, "remove it from sandbox.docker.env"))
+    access = box.workspace_access
+    if access is None:
+        access = "none" if is_sandboxed(box) else "rw"
+    policy = SandboxPolicy(
+        _BACKENDS[box.backend], network, access, bool(box.allow_single_uid), _limits(box, wall_seconds)
+    )
+    return policy, tuple(findings)
+
+
+def document_has(document: Document, path: Path) -> bool:
+    """True if the file has something at this path."""
+    return path in document.spans
+
+
+def _network(box: Sandbox, document: Document, path: Path) -> str:
+    name = box.docker.network.strip().lower() if box.docker is not None and box.docker.network is not None else None
+    if name is not None and name.startswith("container:"):
+        problem = "joining another container's network is not carried out"
+        raise _refuse(document, (*path, "docker", "network"), problem, "use none or bridge")
+    said: list[str] = [box.network] if box.network is not None else []
+    if name is not None:
+        said.append("none" if name == "none" else "bridge")
+    return min(said, key=_TIGHTNESS.index, default="none")
+
+
+def _limits(box: Sandbox, wall_seconds: Sequence[int]) -> Limits:
+    base = SandboxPolicy().limits
+    asked = box.limits
+    docker = box.docker
+    memory = [asked.memory if asked else None, docker.memory if docker else None]
+    pids = [asked.pids if asked else None, docker.pids_limit if docker else None]
+    wall = [asked.wall_seconds if asked else None, *wall_seconds]
+    return Limits(
+        _least(memory, base.memory_bytes),
+        _least(pids, base.pids),
+        _least([asked.cpu_seconds if asked else None], base.cpu_seconds),
+        _least(wall, base.wall_seconds),
+        _least([asked.output_bytes if asked else None], base.output_bytes),
+        _least([asked.file_bytes if asked else None], base.file_bytes),
+    )
+
+
+def _least(said: Sequence[int | None], base: int) -> int:
+    """The smallest number said, else the built-in one. Zero means "no limit" to Docker and so counts as unsaid."""
+    return min((number for number in said if number), default=base)
+
+
+def _check_binds(source: BoxSource, document: Document, places: Places) -> None:
+    box = merged(source)
+    docker = box.docker if box.docker is not None else Docker()
+    roots = None
+    if not docker.dangerously_allow_external_bind_sources:
+        roots = (places.agent_root(source.agent), f"{places.home}/shared")
+    homes = (places.user_home,) if places.user_home else ()
+    reserved = bool(docker.dangerously_allow_reserved_container_targets)
+    rules = BindRules(homes, places.links, roots, reserved_targets=reserved)
+    for box_section, path in ((source.shared, source.shared_path), (source.own, source.own_path)):
+        for index, spec in enumerate((box_section.docker.binds if box_section.docker else None) or ()):
+            problem = bind_problem(spec, rules)
+            if problem is not None:
+                what = f"the mount {spec[:120]!r} may not be ({problem.kind}: {problem.path[:120]})"
+                raise _refuse(document, (*path, "docker", "binds", index), what, "mount something else")
+
+
+def _refuse(document: Document, path: Path, problem: str, remedy: str) -> Malformed:
+    return Malformed("policy_schema", f"{document.where(path)}: {dotted(path)}: {problem}", remedy)
