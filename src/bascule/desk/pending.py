@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import apsw
 
@@ -43,21 +44,16 @@ from bascule.desk.rows import COLUMNS, approval, card_text
 from bascule.state.connection import Database, Row, Transaction, Value
 from bascule.state.journal import Journal
 
+Approvals: TypeAlias = list[Approval]
+Read: TypeAlias = Callable[[str, Sequence[Value]], list[Row]]
+
 NONCE_BYTES = 16
 
 KEEP_SECONDS = 10.0
 """How much time may pass before the desk writes it down, so that a clock set back while it is off is noticed."""
 
-_KINDS = {
-    State.APPROVED: "answered",
-    State.DENIED: "answered",
-    State.CANCELLED: "answered",
-    State.EXPIRED: "answered",
-    State.CONSUMED: "consumed",
-}
-
-_INSERT = f"INSERT INTO desk ({COLUMNS}, nonce) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants
-_SELECT = f"SELECT {COLUMNS} FROM desk"  # noqa: S608 - constants
+_INSERT = f"INSERT INTO desk ({COLUMNS}, nonce) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 -- only constants of these two files
+_SELECT = f"SELECT {COLUMNS} FROM desk"  # noqa: S608 -- only constants of these two files
 _DUE = f"{_SELECT} WHERE state IN ('pending', 'approved') AND due <= ? ORDER BY due"
 _ANY_DUE = "SELECT 1 FROM desk WHERE state IN ('pending', 'approved') AND due <= ? LIMIT 1"
 _ANY_OPEN = "SELECT 1 FROM desk WHERE state IN ('pending', 'approved') LIMIT 1"
@@ -99,7 +95,7 @@ class PendingDesk:
         Args:
             database: the home's.
             clock: the time of day; a clock set back gives no question more time.
-            journal: every move is recorded there as ``asked`` or ``answered``, in the move's own transaction.
+            journal: every move is recorded there, in its own transaction, as ``asked`` or the name of its new state.
             entropy: returns that many random bytes.
         """
         self._database = database
@@ -281,7 +277,7 @@ class PendingDesk:
         row = self._find(self._database.read, untrusted_reference)
         return approval(row, self._now().offset)
 
-    async def questions(self, states: Collection[State] = OPEN, *, agent: AgentId | None = None) -> list[Approval]:
+    async def list(self, states: Collection[State] = OPEN, *, agent: AgentId | None = None) -> Approvals:
         """Return the questions in these states, oldest first."""
         await self.tick()
         marks = ",".join("?" * len(states))
@@ -311,7 +307,7 @@ class PendingDesk:
         """
         return self._bell.listen(listener)
 
-    async def _publish(self, moved: list[Approval]) -> None:
+    async def _publish(self, moved: Approvals) -> None:
         """Durable before shown, whoever wrote it."""
         await self._database.sync()
         self._bell.ring(moved)
@@ -350,12 +346,12 @@ class PendingDesk:
         turn.change.execute(_SWAP, (after.value, by, row[0], before.value))
         if turn.change.changes() != 1:
             raise Unavailable("approval_moved", f"the question {row[0]} changed meanwhile", "look at it again")
-        self._journal.record(turn.change, _KINDS[after], _body(row, after, actor, by))
+        self._journal.record(turn.change, after.value, _body(row, after, actor, by))
         moved = approval((*row[:6], after.value, *row[7:10], by, *row[11:]), turn.mark.offset)
         turn.moved.append(moved)
         return moved
 
-    def _find(self, read: Callable[[str, Sequence[Value]], list[Row]], untrusted_reference: str) -> Row:
+    def _find(self, read: Read, untrusted_reference: str) -> Row:
         reference = parse_reference(untrusted_reference)
         rows = read(_BY_ID, (reference.id,)) if reference.id else read(_BY_CODE, (reference.code,))
         if not rows:

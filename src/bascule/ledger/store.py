@@ -29,7 +29,7 @@ MAX_LINEAGE = 1_000
 """Records one question about lineage returns at most."""
 
 _COLUMNS = "seq, at, kind, agent, session, digest, parent, body, prev, hash"
-_INSERT = f"INSERT INTO ledger ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - a constant of this file
+_INSERT = f"INSERT INTO ledger ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 -- only constants of this file
 _TAIL = "SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1"
 _PARENTS = "SELECT seq, parent FROM ledger WHERE seq > ? AND parent IS NOT NULL ORDER BY seq"
 
@@ -210,5 +210,5 @@ class Ledger:
         return self._query(where, ())
 
     def _query(self, where: str, values: tuple[str | int | None, ...]) -> list[Record]:
-        rows = self._database.read(f"SELECT {_COLUMNS} FROM ledger {where}", values)  # noqa: S608 - constants
+        rows = self._database.read(f"SELECT {_COLUMNS} FROM ledger {where}", values)  # noqa: S608 -- only constants of these two files
         return [Record(*row) for row in rows]

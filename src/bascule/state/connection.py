@@ -30,6 +30,9 @@ Value: TypeAlias = "int | float | str | bytes | None"
 Row: TypeAlias = tuple[Any, ...]
 Hook: TypeAlias = Callable[[str], None]
 
+DATABASE_FILE = "bascule.db"
+"""The database's name in a home's ``state`` directory."""
+
 BUSY_MILLISECONDS = 2_000
 """How long a statement waits for another process (a copy being made, the verifier) before ``state_busy``."""
 
