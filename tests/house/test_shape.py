@@ -78,7 +78,7 @@ def test_every_suppression_names_its_rule_and_its_reason() -> None:
 
 
 SUPPRESSION = re.compile("# (no" + "qa|type: " + "ignore)(.*)")
-REASONED = re.compile(r"(: [A-Z]+\d+(, [A-Z]+\d+)*|\[[a-z-]+(, [a-z-]+)*\])\W+\w+ \w+")
+REASONED = re.compile(r"(: [A-Z]+\d+(, [A-Z]+\d+)*|\[[a-z-]+(, [a-z-]+)*\])\W+\w.{6,}")
 
 
 def is_bare_suppression(line: str) -> bool:
