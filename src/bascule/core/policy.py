@@ -183,7 +183,7 @@ class Policy:
         default_agent: who answers when nobody is named.
         approval_seconds: how long a question waits before silence is no.
         providers: model providers by name.
-        operators: names of those who may answer, chat and trust.
+        operators: names of those who may answer questions.
         default_model: of agents that name none, ``provider:model``.
         people: every operator by name.
     """

@@ -90,7 +90,7 @@ def compile_policy(
         _default_agent(config, agents),
         1800 if approval_seconds is None else approval_seconds,
         MappingProxyType(_providers(config, document, agents)),
-        tuple(people),
+        tuple(name for name, person in people.items() if person.approves),
         model_name(config.models.default if config.models else None),
         MappingProxyType(people),
     )

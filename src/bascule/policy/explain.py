@@ -1,0 +1,97 @@
+"""Why an agent has a tool or not, and which key would change it.
+
+Stops: an operator loosening the wrong line because nobody says which one counts.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from bascule.core.policy import AgentPolicy, ExecSecurity, Standing
+from bascule.policy.catalog import LATER_NAMES, normalise
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One tool of one agent.
+
+    Attributes:
+        agent: whose.
+        tool: canonical name.
+        present: policy gives the agent the tool.
+        built: this version carries it out.
+        reason: one line: why it is there or not.
+        keys: the keys that say no, strictest first; empty if it is present.
+        remedy: one line: what would change it; empty if it is present and built.
+    """
+
+    agent: str
+    tool: str
+    present: bool
+    built: bool
+    reason: str
+    keys: tuple[str, ...]
+    remedy: str
+
+
+def explain_tool(agent: AgentPolicy, untrusted_tool: str, built: Collection[str]) -> Explanation:
+    """Explain one tool; total, so an unknown name is explained too.
+
+    Args:
+        agent: its compiled policy.
+        untrusted_tool: the name as somebody typed it; aliases count.
+        built: tools this version carries out.
+    """
+    tool = normalise(untrusted_tool)
+    del untrusted_tool
+    standing = agent.tools.get(tool)
+    if standing is None:
+        near = difflib.get_close_matches(tool, list(agent.tools), n=1)
+        remedy = f"did you mean {near[0]}?" if near else "bascule agents show lists the tools there are"
+        return _explained(agent, tool[:64], "", f"there is no tool {tool[:64]!r}", remedy)
+    keys = tuple(key for key in (standing.denied_by, standing.dropped_by) if key)
+    if keys:
+        reason, remedy = _missing(tool, standing)
+        return Explanation(agent.id, tool, present=False, built=tool in built, reason=reason, keys=keys, remedy=remedy)
+    if tool not in built:
+        reason = "policy allows it, and this version does not carry it out; calls are denied"
+        return _explained(agent, tool, "present", reason, "use another tool")
+    extra = _exec_note(agent) if tool == "exec" else ""
+    return _explained(agent, tool, "present built", f"every scope allows it{extra}", "")
+
+
+def _explained(agent: AgentPolicy, tool: str, states: str, reason: str, remedy: str) -> Explanation:
+    present, built = "present" in states, "built" in states
+    return Explanation(agent.id, tool, present=present, built=built, reason=reason, keys=(), remedy=remedy)
+
+
+def explain_agent(agent: AgentPolicy, built: Collection[str]) -> tuple[Explanation, ...]:
+    """Explain every tool an agent could have, those it has first; names nobody speaks of are left out."""
+    found = [
+        explain_tool(agent, tool, built)
+        for tool, standing in agent.tools.items()
+        if tool in built or tool not in LATER_NAMES or standing.denied_by
+    ]
+    return tuple(sorted(found, key=lambda one: (not one.present, not one.built)))
+
+
+def _missing(tool: str, standing: Standing) -> tuple[str, str]:
+    if standing.denied_by and standing.dropped_by:
+        reason = f"{standing.denied_by} denies it, and {standing.dropped_by} does not name it either"
+        return reason, f"take {tool} out of {standing.denied_by} and name it in {standing.dropped_by}"
+    if standing.denied_by:
+        return f"{standing.denied_by} denies it", f"take {tool} out of {standing.denied_by}; deny wins everywhere"
+    if standing.dropped_by.endswith(".profile"):
+        key = standing.dropped_by.removesuffix(".profile")
+        return f"the profile in {standing.dropped_by} does not hold it", f"add {tool} to {key}.alsoAllow"
+    return f"{standing.dropped_by} does not name it", f"add {tool} to {standing.dropped_by}"
+
+
+def _exec_note(agent: AgentPolicy) -> str:
+    if agent.exec.broken:
+        return f"; but no program runs: {agent.exec.broken}"
+    if agent.exec.security is ExecSecurity.DENY:
+        return f"; but {agent.exec.where} switches programs off"
+    return f"; {len(agent.exec.entries)} entries in {agent.exec.where}, ask {agent.exec.ask}"
