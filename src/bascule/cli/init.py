@@ -1,0 +1,10 @@
+"""Being written."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    del app
