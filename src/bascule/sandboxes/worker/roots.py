@@ -16,8 +16,8 @@ from bascule.sandboxes.worker.refusal import RefusedError
 NAME_BYTES = 255
 PATH_BYTES = 4095
 _TRIES = 16
+_WAY = os.O_PATH | os.O_DIRECTORY  # without O_NOFOLLOW, which would open a link itself instead of refusing it
 _QUIET = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-_DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW
 
 NEW_DIRECTORY_MODE = 0o770
 """Agent and its group; a default access control list on the parent lets the operator in as well."""
@@ -52,7 +52,7 @@ class Root:
         if self.is_directory:
             return os.dup(self.parent), walls.WRITING if self.writable else walls.READING
         rights = walls.ON_A_FILE if self.writable else walls.READ_FILE
-        return walls.openat2(self.parent, self.leaf, os.O_PATH | os.O_NOFOLLOW), rights
+        return walls.openat2(self.parent, self.leaf, os.O_PATH), rights
 
 
 def parts_of(path: bytes) -> list[bytes]:
@@ -137,14 +137,14 @@ class Roots:
 def _descend(here: int, name: bytes, made: list[tuple[int, bytes]]) -> int:
     """Return a descriptor of ``name`` below ``here``, which is closed on success; make it if it is missing."""
     try:
-        below = walls.openat2(here, name, os.O_PATH | _DIRECTORY)
+        below = walls.openat2(here, name, _WAY)
     except FileNotFoundError:
         try:
             os.mkdir(name, NEW_DIRECTORY_MODE, dir_fd=here)
             made.append((os.dup(here), name))
         except FileExistsError:  # somebody else was quicker; whatever it is, the next open judges it
             pass
-        below = walls.openat2(here, name, os.O_PATH | _DIRECTORY)
+        below = walls.openat2(here, name, _WAY)
     os.close(here)
     return below
 
