@@ -89,6 +89,10 @@ class Truth:
     def __init__(self) -> None:
         self.facts = Facts(NOW)
         self.then: list[Facts] = []
+        self.counted = 0
+
+    def count(self, agent):
+        self.counted += 1
 
     async def snapshot(self, call, policy):
         return self.then.pop(0) if self.then else self.facts

@@ -194,6 +194,9 @@ def test_a_dry_run_judges_and_leaves_no_trace():
     crossing = house.cross("read", {"path": "/etc/hosts"}, dry_run=True)
     assert (crossing.decision.effect, crossing.seq) == (Effect.ASK, None)
     assert (house.ledger.rows, house.desk.rows, house.disk.effects) == ([], {}, [])
+    assert house.truth.counted == 0
+    house.cross("nothing", "{}")
+    assert house.truth.counted == 1
 
 
 def test_a_failed_effect_is_an_outcome_and_is_recorded():

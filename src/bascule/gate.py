@@ -94,6 +94,8 @@ class Gate:
         """
         rules = self._policy.agents[proposal.agent]
         self._to.reached(Boundary.PROPOSED)
+        if not dry_run:
+            self._to.facts.count(proposal.agent)
         try:
             call = await self._parse(proposal, rules)
         except BasculeError as error:

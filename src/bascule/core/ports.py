@@ -155,6 +155,9 @@ class FactSource(Protocol):
     async def snapshot(self, call: Call, policy: Policy) -> Facts:
         """Return what is so now, for this call."""
 
+    def count(self, agent: AgentId) -> None:
+        """Count one proposal of an agent, whatever becomes of it."""
+
 
 class Gate(Protocol):
     """The one path, as those who may propose see it."""

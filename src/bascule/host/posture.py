@@ -8,7 +8,7 @@ every new box is tested anew.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bascule.core.call import Call
 from bascule.core.errors import BasculeError
@@ -51,7 +51,7 @@ class Snapshots:
         self,
         boxes: Boxes,
         clock: Clock,
-        checks: dict[Enforcement, Check],
+        checks: Mapping[Enforcement, Check],
         contained: Callable[[AgentId], str],
         lock_problem: Callable[[], str],
     ) -> None:
@@ -86,9 +86,9 @@ class Snapshots:
                 missing[enforcement] = critical[0].detail
         return missing
 
-    def count(self, agent: AgentId, at: float) -> None:
-        """Count one proposal of an agent, judged or not."""
-        self._calls.setdefault(agent, deque()).append(at)
+    def count(self, agent: AgentId) -> None:
+        """Count one proposal of an agent, whatever becomes of it."""
+        self._calls.setdefault(agent, deque()).append(self._clock.now())
 
     def _usage(self, agent: AgentId, now: float) -> Usage:
         calls = self._calls.get(agent, deque())

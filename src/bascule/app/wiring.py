@@ -1,0 +1,256 @@
+"""Who knows whom: the one place where a gateway is put together from its rooms.
+
+Stops: two rooms being introduced differently in two processes: the gateway, the demo and every test that wants a real
+gateway are built here. Does not decide, record or confine anything itself.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import bascule
+from bascule.app.conversation import Conversations
+from bascule.app.office import Identity, Office, Staff
+from bascule.app.witness import LedgerWitness
+from bascule.control.shapes import ErrorBody
+from bascule.core.box import BoxKey
+from bascule.core.canonical import Json
+from bascule.core.facts import Enforcement
+from bascule.core.ids import SessionKey, main_session
+from bascule.core.paths import locate
+from bascule.core.policy import AgentPolicy
+from bascule.core.ports import Boxes, Clock, Programs, Tool
+from bascule.desk import rows as desk_rows
+from bascule.desk.pending import PendingDesk
+from bascule.gate import Boundary, Gate, Wiring
+from bascule.host.policy_files import Loaded
+from bascule.host.posture import Snapshots
+from bascule.host.prompts import MAX_PROMPT, read_prompts
+from bascule.layers import l1_account, l2_sandbox, l3_network, l7_os_permissions
+from bascule.ledger import schema as ledger_schema
+from bascule.ledger.anchor import HEADS_FILE, Anchor
+from bascule.ledger.keys import load_or_create
+from bascule.ledger.store import Ledger
+from bascule.runtime import schema as runtime_schema
+from bascule.runtime.asking import Asker
+from bascule.runtime.history import History
+from bascule.runtime.providers.choice import build, choose
+from bascule.runtime.providers.port import Provider
+from bascule.runtime.sessions import Sessions
+from bascule.runtime.turns import Turns
+from bascule.state import containment as containment_state
+from bascule.state.connection import Database
+from bascule.state.containment import Containment
+from bascule.state.lock import HomeLock, prepare
+from bascule.state.migrations import migrate
+from bascule.tools.edit.run import Edit
+from bascule.tools.exec.run import Exec
+from bascule.tools.named.run import Named
+from bascule.tools.named.spec import SPECS
+from bascule.tools.read.run import Read
+from bascule.tools.write.run import Write
+
+DATABASE = "bascule.db"
+
+SCHEMAS = (ledger_schema.SCHEMA, desk_rows.SCHEMA, runtime_schema.SCHEMA, containment_state.SCHEMA)
+"""Every room's tables, in the order they are made."""
+
+CHECKS = {
+    Enforcement.ACCOUNT: l1_account.check,
+    Enforcement.SANDBOX: l2_sandbox.check,
+    Enforcement.NETWORK: l3_network.check,
+    Enforcement.OS_PERMISSIONS: l7_os_permissions.check,
+}
+"""The layer that reads a box's self-test for each enforcement it shows."""
+
+BUILT_TOOLS = frozenset({"read", "write", "edit", "exec"})
+"""Tools this version carries out."""
+
+
+class SystemClock:
+    """The machine's time of day."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+        return time.time()
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A gateway at work."""
+
+    office: Office
+    gate: Gate
+    conversations: Conversations
+    ledger: Ledger
+    desk: PendingDesk
+    containment: Containment
+    boxes: Boxes
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a gateway stands on.
+
+    Attributes:
+        home: absolute path.
+        loaded: the policy.
+        boxes: where effects happen.
+        programs: what program words mean.
+        environment: where model keys are.
+        mode: ``root`` or ``rootless``.
+        ephemeral: it lives for one verb.
+        log: takes one line.
+        stop: ends the process.
+        reached: told every boundary a crossing passes.
+        clock: the time.
+    """
+
+    home: Path
+    loaded: Loaded
+    boxes: Boxes
+    programs: Programs
+    environment: Mapping[str, str]
+    mode: str
+    ephemeral: bool
+    log: Callable[[str], None]
+    stop: Callable[[], None]
+    reached: Callable[[Boundary], None]
+    clock: Clock
+
+
+@asynccontextmanager
+async def open_house(ground: Ground) -> AsyncIterator[House]:
+    """Open the home's state, put a gateway together, name what the last one left unfinished, and close in order.
+
+    Raises:
+        BasculeError: the state is locked, damaged, foreign or out of space.
+    """
+    state = ground.home / "state"
+    prepare(state)
+    with HomeLock(state):
+        database = Database(state / DATABASE)
+        try:
+            migrate(database, SCHEMAS)
+            ledger = Ledger(database, ground.clock, Anchor(load_or_create(state), state / HEADS_FILE))
+            house = _house(ground, database, ledger)
+            await _open_record(ground, ledger)
+            try:
+                yield house
+            finally:
+                await house.conversations.turns.stop()
+                await ground.boxes.stop(None)
+                await ledger.append("stopped", {}, durable=True)
+                ledger.anchor()
+        finally:
+            database.close()
+
+
+async def _open_record(ground: Ground, ledger: Ledger) -> None:
+    """Record the start, and for every effect that began and never ended that nobody knows how it went."""
+    policy = ground.loaded.policy
+    body: dict[str, Json] = {"version": bascule.__version__, "policy": policy.version, "mode": ground.mode}
+    await ledger.append("opened", body, durable=False)
+    for left in ledger.unfinished():
+        unknown: dict[str, Json] = {
+            "agent": left.agent,
+            "session": left.session,
+            "digest": left.digest,
+            "parent": left.seq,
+            "tool": "",
+            "code": "outcome_unknown",
+        }
+        await ledger.append("unknown", unknown, durable=True)
+        ground.log(f"outcome unknown: record {left.seq}, {left.agent} in {left.session}; it is not run again")
+
+
+def _house(ground: Ground, database: Database, ledger: Ledger) -> House:
+    policy, clock = ground.loaded.policy, ground.clock
+    desk = PendingDesk(database, clock, ledger)
+    containment = Containment(database, clock)
+    snapshots = Snapshots(ground.boxes, clock, CHECKS, containment.reason, lambda: "")
+    tools = _tools(ground)
+    wiring = Wiring(tools, ledger, desk, snapshots, clock, _masker(ground), ground.reached)
+    gate = Gate(policy, wiring)
+    sessions = Sessions(database, clock)
+    history = History(database, clock)
+    turns = Turns(gate, desk, history, Asker(history, ledger), LedgerWitness(ledger))
+    conversations = Conversations(policy, tools, turns, _providers(ground), _prompts(ground), ground.log)
+    identity = Identity(str(ground.home), bascule.__version__, os.getpid(), clock.now(), ground.ephemeral, ground.mode)
+    staff = Staff(
+        identity, policy, tools, gate, desk, ledger, sessions, snapshots, ground.boxes, conversations, containment,
+        lambda: _problems(ground, ledger), ground.stop,
+    )  # fmt: skip
+    return House(Office(staff), gate, conversations, ledger, desk, containment, ground.boxes)
+
+
+def _tools(ground: Ground) -> Mapping[str, Tool]:
+    policies = {str(agent): rules for agent, rules in ground.loaded.policy.agents.items()}
+    built: tuple[Tool, ...] = (
+        Read(ground.boxes),
+        Write(ground.boxes),
+        Edit(ground.boxes),
+        Exec(ground.boxes, ground.programs, policies),
+    )
+    return {tool.spec.name: tool for tool in (*built, *(Named(spec) for spec in SPECS))}
+
+
+def _providers(ground: Ground) -> Callable[[AgentPolicy], Provider]:
+    cache = ground.home / "models"
+    made: dict[str, Provider] = {}
+
+    def provider(rules: AgentPolicy) -> Provider:
+        choice = choose(ground.loaded.policy, rules, ground.environment)
+        if choice.name not in made:
+            made[choice.name] = build(choice, ground.environment, ground.home, cache)
+        return made[choice.name]
+
+    return provider
+
+
+def _prompts(ground: Ground) -> Callable[[AgentPolicy, SessionKey], Awaitable[str]]:
+    """Return what reads an agent's prompts; MEMORY.md joins them in the operator's own main session alone."""
+
+    async def prompts(rules: AgentPolicy, session: SessionKey) -> str:
+        text = read_prompts(rules.prompts)
+        if session != main_session(rules.id):
+            return text
+        files = await ground.boxes.files(BoxKey(rules.id, session))
+        for path in rules.main_only:
+            place = locate(path, rules.layout)
+            if await files.identify(place.box):
+                found = await files.read(place.box, offset=0, limit=MAX_PROMPT)
+                text += "\n\n" + found.content.decode("utf-8", "backslashreplace")
+        return text
+
+    return prompts
+
+
+def _masker(ground: Ground) -> Callable[[bytes], bytes]:
+    """Return what hides the model keys in every result: an agent must not read back what its gateway holds."""
+    names = {provider.key_env for provider in ground.loaded.policy.providers.values()}
+    names |= {"ANTHROPIC_API_KEY", "OPENAI_API_KEY"}
+    secrets = [value.encode() for name in names if name and len(value := ground.environment.get(name, "")) >= 8]
+
+    def mask(content: bytes) -> bytes:
+        for secret in secrets:
+            content = content.replace(secret, b"[masked]")
+        return content
+
+    return mask
+
+
+def _problems(ground: Ground, ledger: Ledger) -> list[ErrorBody]:
+    found = [
+        ErrorBody(code=finding.check, message=f"{finding.severity}: {finding.detail}", remedy=finding.remedy)
+        for finding in ground.loaded.findings
+        if finding.severity
+    ]
+    if ledger.anchor_problem:
+        found.append(ErrorBody(code="ledger_anchor", message=ledger.anchor_problem, remedy="free space"))
+    return found

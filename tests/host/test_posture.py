@@ -1,0 +1,78 @@
+import asyncio
+from dataclasses import replace
+
+import pytest
+from tests.builders import AGENT, NOW, agent_policy, file_call, policy
+from tests.simulators import Time
+
+from bascule.core.errors import Unavailable
+from bascule.core.facts import Enforcement
+from bascule.core.finding import Finding, Severity
+from bascule.core.policy import Backend, SandboxPolicy
+from bascule.core.posture import Posture
+from bascule.host.posture import NOT_BUILT, SHOWN_BY_BOX, Snapshots
+
+FIT = Posture(1, 2, True, 2, 0, True, 0, 7, 1, 1)
+
+
+class Boxes:
+    def __init__(self, posture: Posture | None = FIT) -> None:
+        self.posture_now = posture
+        self.asked = 0
+
+    async def posture(self, agent):
+        self.asked += 1
+        if self.posture_now is None:
+            raise Unavailable("no_box", "it does not start")
+        return self.posture_now
+
+
+def snapshots(boxes, checks=(), contained="", time=None):
+    return Snapshots(boxes, time or Time(), dict(checks), lambda _agent: contained, lambda: "")
+
+
+def facts(made, rules=None):
+    return asyncio.run(made.snapshot(file_call("memory/x"), policy(rules)))
+
+
+def test_what_no_part_of_this_version_provides_is_missing_and_the_rest_is_not():
+    assert facts(snapshots(Boxes())).missing == NOT_BUILT
+
+
+@pytest.mark.parametrize(("severity", "is_missing"), [(Severity.CRITICAL, True), (Severity.WARN, False)])
+def test_an_enforcement_is_in_force_only_if_its_check_finds_nothing_critical(severity, is_missing):
+    def check(_posture, _rules):
+        return (Finding("x", severity, "it falls short"),)
+
+    missing = facts(snapshots(Boxes(), {Enforcement.SANDBOX: check})).missing
+    assert (missing.get(Enforcement.SANDBOX) == "it falls short") is is_missing
+
+
+def test_a_box_that_does_not_start_is_missing_everything_it_shows():
+    missing = facts(snapshots(Boxes(None))).missing
+    assert all("it does not start" in missing[need] for need in SHOWN_BY_BOX)
+
+
+def test_a_backend_that_is_not_built_is_named_and_starts_nothing():
+    boxes = Boxes()
+    rules = agent_policy(sandbox=replace(SandboxPolicy(), backend=Backend.DOCKER))
+    missing = facts(snapshots(boxes), rules).missing
+    assert all("docker" in missing[need] for need in SHOWN_BY_BOX)
+    assert boxes.asked == 0
+
+
+def test_nothing_is_started_for_a_contained_agent():
+    boxes = Boxes()
+    assert facts(snapshots(boxes, contained="canary")).contained == "canary"
+    assert boxes.asked == 0
+
+
+def test_calls_are_counted_over_the_last_minute_and_the_last_day():
+    time = Time()
+    made = snapshots(Boxes(), time=time)
+    for at in (0, 10, 86_370, 86_399):
+        time.at = NOW + at
+        made.count(AGENT)
+    time.at = NOW + 86_405
+    usage = facts(made).usage
+    assert (usage.calls_last_minute, usage.calls_last_day) == (2, 3)
