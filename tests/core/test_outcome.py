@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from bascule.core.label import UNKNOWN
+from bascule.core.outcome import Outcome, failed
+
+
+def test_a_failure_is_never_ok_and_carries_its_code() -> None:
+    outcome = failed("file_missing", "there is no file")
+    assert (outcome.ok, outcome.code, outcome.content) == (False, "file_missing", b"there is no file")
+
+
+def test_a_failure_can_be_told_whatever_its_sentence_holds() -> None:
+    assert failed("x", "half \ud800 a character").content == b"half \\ud800 a character"
+
+
+def test_nobody_vouches_for_a_result_unless_somebody_says_so() -> None:
+    assert Outcome(ok=True, content=b"").label == UNKNOWN
+    assert failed("x", "y").label == UNKNOWN
