@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 
 import re2
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.alias_generators import to_camel
 
 from bascule.core.errors import Malformed
 from bascule.core.ids import parse_agent_id
@@ -132,14 +133,17 @@ class Approvals:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the file says of one agent; None where it says nothing."""
+    """What the file says of one agent; None where it says nothing.
+
+    ``sources`` names the key each word was found at, such as ``agents.*.ask``.
+    """
 
     security: str | None = None
     ask: str | None = None
     ask_fallback: str | None = None
     auto_allow_skills: bool | None = None
     entries: tuple[ExecEntry, ...] = ()
-    where: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def regex_problem(pattern: str) -> str:
@@ -226,27 +230,26 @@ def rules_for(approvals: Approvals, agent: str, names: PathNames) -> Rules:
     narrower of two that both match is the one that counts.
     """
     if approvals.file is None or approvals.document is None:
-        return Rules(where=approvals.name)
+        return Rules()
     sections = approvals.file.agents or {}
-    own = approvals.agents.get(agent, ())
-    keys = (*own, *approvals.agents.get("*", ()))
-    levels: list[FileRules] = [sections[key] for key in keys]
+    own, everybody = approvals.agents.get(agent, ()), approvals.agents.get("*", ())
+    levels: list[tuple[str, FileRules]] = [(f"agents.{key}", sections[key]) for key in (*own, *everybody)]
     if approvals.file.defaults is not None:
-        levels.append(approvals.file.defaults)
+        levels.append(("defaults", approvals.file.defaults))
     entries = [
         entry
-        for key in (*approvals.agents.get("*", ()), *own)
+        for key in (*everybody, *own)
         for entry in _entries(sections[key], ("agents", key, "allowlist"), approvals.document, names)
     ]
     entries.sort(key=lambda entry: entry.args is None)
-    return Rules(
-        next((level.security for level in levels if level.security is not None), None),
-        next((level.ask for level in levels if level.ask is not None), None),
-        next((level.ask_fallback for level in levels if level.ask_fallback is not None), None),
-        next((level.auto_allow_skills for level in levels if level.auto_allow_skills is not None), None),
-        tuple(entries),
-        f"{approvals.name}: agents.{keys[0] if keys else agent}",
-    )
+    said: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for name in FileRules.model_fields:
+        for key, level in levels:
+            if (word := getattr(level, name)) is not None:
+                said[name], sources[name] = word, f"{key}.{to_camel(name)}"
+                break
+    return Rules(**said, entries=tuple(entries), sources=sources)
 
 
 def _entries(section: FileAgent, path: Path, document: Document, names: PathNames) -> list[ExecEntry]:

@@ -44,8 +44,8 @@ def exec_policy(
         approvals: the file, for its name and whether it is broken.
     """
     findings: list[Finding] = []
-    said_security = [*_securities(sources), (rules.where, rules.security)]
-    said_ask = [*_asks(sources), (rules.where, rules.ask)]
+    said_security = [*_securities(sources), (_at(approvals, rules, "security"), rules.security)]
+    said_ask = [*_asks(sources), (_at(approvals, rules, "ask"), rules.ask)]
     security, where = _security(said_security)
     for key, word in said_security:
         if word == "full":
@@ -56,7 +56,7 @@ def exec_policy(
     if {"off", "always"} <= words:
         detail = f"{agent}: one scope says ask off and another always; every program asks"
         findings.append(_warn("tools.exec.ask_contradiction", detail, "keep one"))
-    findings += _file_findings(agent, rules)
+    findings += _file_findings(agent, rules, approvals)
     if approvals.broken:
         return ExecPolicy(ExecSecurity.DENY, ExecAsk.OFF, (), approvals.broken, approvals.name), tuple(findings)
     where = where if security is ExecSecurity.DENY else f"{approvals.name} agents.{agent}.allowlist"
@@ -103,13 +103,17 @@ def _ask(said: Sequence[tuple[str, str | None]]) -> ExecAsk:
     return ExecAsk.OFF
 
 
-def _file_findings(agent: str, rules: Rules) -> list[Finding]:
+def _at(approvals: Approvals, rules: Rules, name: str) -> str:
+    return f"{approvals.name} {rules.sources.get(name, '')}".rstrip()
+
+
+def _file_findings(agent: str, rules: Rules, approvals: Approvals) -> list[Finding]:
     found: list[Finding] = []
     if rules.ask_fallback not in (None, "deny"):
-        detail = f"{agent}: {rules.where} says askFallback {rules.ask_fallback}; silence is always no"
+        detail = f"{agent}: {_at(approvals, rules, 'ask_fallback')} is {rules.ask_fallback}; silence is always no"
         found.append(_warn("tools.exec.ask_fallback", detail, "write deny"))
     if rules.auto_allow_skills:
-        detail = f"{agent}: {rules.where} says autoAllowSkills, which has no effect"
+        detail = f"{agent}: {_at(approvals, rules, 'auto_allow_skills')} is set and has no effect"
         found.append(_warn("tools.exec.auto_allow_skills_enabled", detail, "list the programs"))
     for entry in rules.entries:
         name = entry.pattern.rpartition("/")[2]

@@ -181,11 +181,12 @@ def sandbox_scope(shared: Tools, own: AgentTools, agent_key: str, bundles: Bundl
     else:
         given = expand((lists.also_allow or ()) if lists is not None else (), bundles)
         allow = tuple(dict.fromkeys((*SANDBOX_ALLOW, *given)))
+    allow_key = f"{key}.alsoAllow" if lists is not None and lists.allow is None else f"{key}.allow"
     explicit, deny_key = deny_of
     if explicit is not None:
-        return Scope(deny_key, allow, expand(explicit, bundles), f"{key}.allow", ceiling=True)
+        return Scope(deny_key, allow, expand(explicit, bundles), allow_key, ceiling=True)
     deny = tuple(tool for tool in SANDBOX_DENY if not names(given, tool))
-    return Scope(key, allow, deny, f"{key}.allow", ceiling=True)
+    return Scope(key, allow, deny, allow_key, ceiling=True)
 
 
 def _says_allow(lists: ToolLists) -> bool:
