@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bascule.core.call import Call, Intent, Proposal, seal
-from bascule.core.facts import Facts
+from bascule.core.facts import Enforcement, Facts
 from bascule.core.ids import AgentId, main_session
 from bascule.core.label import OPERATOR
 from bascule.core.paths import Access, Layout, PathUse, locate
@@ -21,6 +21,7 @@ from bascule.core.policy import (
     SandboxPolicy,
     Standing,
 )
+from bascule.core.posture import Posture
 from bascule.core.toolspec import ActionClass, Param, ParamKind, ToolSpec
 
 AGENT = AgentId("bruba-main")
@@ -28,6 +29,8 @@ HOME = "/srv/bots"
 LAYOUT = Layout(HOME, f"{HOME}/agents/{AGENT}", ("/opt/bascule",))
 NOW = 1_800_000_000.0
 FACTS = Facts(NOW)
+
+FIT = Posture(1_900_000_001, 1_900_000_000, True, 2, 0, True, 0, 7, 512 << 20, 64)
 
 GREP = Program("grep", "/usr/bin/grep", ProgramKind.NATIVE, "a" * 64)
 CAT = Program("/bin/cat", "/usr/bin/cat", ProgramKind.NATIVE, "b" * 64)
@@ -86,3 +89,7 @@ def command(program: Program | None, *words: str) -> Command:
 def exec_call(*commands: Command, paths: tuple[PathUse, ...] = ()) -> Call:
     plan = Plan((Step(Connector.FIRST, commands),))
     return seal(proposal("exec"), spec("exec", ActionClass.COMPUTE), {"command": "c"}, Intent(paths, plan), {})
+
+
+def without(enforcement: Enforcement) -> Facts:
+    return replace(FACTS, missing={enforcement: "the reason"})

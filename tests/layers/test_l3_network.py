@@ -1,0 +1,46 @@
+from dataclasses import replace
+
+import pytest
+from tests.builders import FACTS, FIT, agent_policy, file_call, proposal, spec, without
+
+from bascule.core.call import Intent, seal
+from bascule.core.confinement import Network
+from bascule.core.facts import Enforcement
+from bascule.core.finding import Severity
+from bascule.core.policy import SandboxPolicy
+from bascule.core.verdict import Effect
+from bascule.layers import l3_network
+
+WEB_CALL = seal(proposal("web_fetch"), spec("web_fetch", needs=frozenset({Enforcement.PROXY})), {}, Intent(), {})
+
+
+def test_it_denies_while_it_is_not_in_force_and_says_why():
+    verdict = l3_network.judge(file_call("memory/x"), without(l3_network.ENFORCEMENT), agent_policy())
+    assert (verdict.effect, verdict.code, verdict.judge) == (Effect.DENY, "not_in_force", l3_network.NAME)
+    assert "the reason" in verdict.reason
+    assert l3_network.judge(file_call("memory/x"), FACTS, agent_policy()).effect is Effect.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "check"),
+    [
+        ({"routes": 1}, "network.route"),
+    ],
+)
+def test_a_posture_that_falls_short_is_critical(spoiled, check):
+    found = l3_network.check(replace(FIT, **spoiled), agent_policy())
+    assert [(finding.check, finding.severity) for finding in found] == [(check, Severity.CRITICAL)]
+    assert l3_network.check(FIT, agent_policy()) == ()
+
+
+def test_every_box_is_closed():
+    proxied = agent_policy(sandbox=SandboxPolicy(network="proxy"))
+    assert l3_network.confine(file_call("x"), agent_policy()).network is Network.NONE
+    assert l3_network.confine(WEB_CALL, proxied).network is Network.NONE
+
+
+def test_what_needs_the_proxy_waits_until_policy_and_proxy_are_there():
+    proxied = agent_policy(sandbox=SandboxPolicy(network="proxy"))
+    assert l3_network.judge(WEB_CALL, FACTS, agent_policy()).code == "network_none"
+    assert l3_network.judge(WEB_CALL, without(Enforcement.PROXY), proxied).code == "not_in_force"
+    assert l3_network.judge(WEB_CALL, FACTS, proxied).effect is Effect.ALLOW

@@ -1,0 +1,28 @@
+from dataclasses import replace
+
+import pytest
+from tests.builders import FACTS, FIT, agent_policy, file_call, without
+
+from bascule.core.finding import Severity
+from bascule.core.verdict import Effect
+from bascule.layers import l7_os_permissions
+
+
+def test_it_denies_while_it_is_not_in_force_and_says_why():
+    verdict = l7_os_permissions.judge(file_call("memory/x"), without(l7_os_permissions.ENFORCEMENT), agent_policy())
+    assert (verdict.effect, verdict.code, verdict.judge) == (Effect.DENY, "not_in_force", l7_os_permissions.NAME)
+    assert "the reason" in verdict.reason
+    assert l7_os_permissions.judge(file_call("memory/x"), FACTS, agent_policy()).effect is Effect.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "check"),
+    [
+        ({"capabilities": 1}, "os.capabilities"),
+        ({"groups": (27,)}, "os.groups"),
+    ],
+)
+def test_a_posture_that_falls_short_is_critical(spoiled, check):
+    found = l7_os_permissions.check(replace(FIT, **spoiled), agent_policy())
+    assert [(finding.check, finding.severity) for finding in found] == [(check, Severity.CRITICAL)]
+    assert l7_os_permissions.check(FIT, agent_policy()) == ()
