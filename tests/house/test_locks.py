@@ -10,6 +10,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tests.house.reading import ROOT
 
+from bascule.runtime.local_model import pins as local
+
 LOCKS = ("runtime", "dev", "local")
 
 
@@ -65,3 +67,9 @@ def test_the_locks_agree_with_each_other() -> None:
 def test_the_extra_is_the_local_lock() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert [Requirement(line) for line in project["optional-dependencies"]["local"]] == asked("local")
+
+
+def test_the_local_model_is_the_locked_one() -> None:
+    [(pin, hashes)] = pins("local").items()
+    assert pin == f"{local.LIBRARY}=={local.LIBRARY_VERSION}"
+    assert {f"sha256:{value}" for value in local.LIBRARY_SHA256} <= set(hashes)

@@ -92,3 +92,9 @@ def test_a_bare_suppression_would_be_seen() -> None:
     assert not is_bare_suppression(f"x = 1  {mark}: S101 -- the reason")
     assert is_bare_suppression("x = 1  # type: " + "ignore[arg-type]")
     assert not is_bare_suppression("x = 1")
+
+
+def test_every_room_is_a_package() -> None:
+    # The import law does not see the files of a directory that is none.
+    bare = {name_of(path.parent) for path in sources() if not (path.parent / "__init__.py").is_file()}
+    assert bare == set()

@@ -18,8 +18,10 @@ MACHINES = re.compile(r"/root/[.\w]|\.pyenv|/home/(runner|ubuntu|user)/\w|C:\\Us
 
 
 def places() -> frozenset[str]:
-    """Absolute directories of this very machine, as a text would spell them."""
-    own = {ROOT, ROOT.parent, Path(sys.base_prefix)}
+    """Absolute directories of this very machine, as a text would spell them: the checkout's, its neighbours', Python's."""
+    own = {ROOT, Path(sys.base_prefix)}
+    if str(ROOT.parent) not in SHARED_PREFIXES:
+        own |= {path for path in ROOT.parent.iterdir() if path.is_dir()}
     return frozenset(str(path) for path in own) - SHARED_PREFIXES
 
 
