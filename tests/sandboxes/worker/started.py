@@ -29,6 +29,8 @@ main(int(sys.argv[2]))
 """
 """Imports first, for the interpreter may lie where only root can go; no bascule code runs as root."""
 
+ROOMY = WorkerLimits()
+
 _ON_TMPFS = 'mount -t tmpfs -o size="$1",mode=777 tmpfs "$2" && shift 2 && exec "$@"'
 
 
@@ -60,7 +62,10 @@ def on_tmpfs(size: str, path: str) -> tuple[str, ...]:
 
 def can_unshare() -> bool:
     """True if this account may make user and mount namespaces."""
-    return subprocess.run(["unshare", "--map-root-user", "--mount", "true"], capture_output=True).returncode == 0
+    return (
+        subprocess.run(["unshare", "--map-root-user", "--mount", "true"], capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 @asynccontextmanager
@@ -68,10 +73,11 @@ async def started(
     *roots: Root,
     uid: int | None = None,
     prefix: tuple[str, ...] = (),
-    limits: WorkerLimits = WorkerLimits(),
+    limits: WorkerLimits = ROOMY,
     canary: str = "/nowhere",
+    status: int = 0,
 ) -> AsyncIterator[Started]:
-    """A worker over the given roots, as this account or as ``uid`` (needs root)."""
+    """A worker over the given roots, as this account or as ``uid`` (needs root); it must end with ``status``."""
     ours, theirs = socket.socketpair()
     fd = theirs.fileno()
     if uid is None:
@@ -84,7 +90,7 @@ async def started(
         files = await connect(ours, Setup(roots, canary, limits), seconds=30)
         yield Started(files, process)
         files.close()
-        assert await asyncio.to_thread(process.wait, 30) == 0, "a worker whose gateway goes away ends quietly"
+        assert await asyncio.to_thread(process.wait, 30) == status
     finally:
         process.kill()
         process.wait()

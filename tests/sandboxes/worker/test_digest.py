@@ -3,9 +3,9 @@ import subprocess
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.sandboxes.worker.started import PYTHON, SOURCE
 
 from bascule.sandboxes.worker.digest import sha256
-from tests.sandboxes.worker.started import PYTHON, SOURCE
 
 
 @given(st.binary(max_size=1000))

@@ -7,6 +7,8 @@ import os
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.attacks.race import flipping
+from tests.sandboxes.worker.started import place, started
 
 from bascule.core.errors import Malformed, Unavailable
 from bascule.sandboxes.hello import Root, WorkerLimits
@@ -14,8 +16,6 @@ from bascule.sandboxes.worker.reading import CHUNK, identify, scan
 from bascule.sandboxes.worker.refusal import RefusedError
 from bascule.sandboxes.worker.roots import Root as WorkerRoot
 from bascule.sandboxes.worker.roots import Roots
-from tests.attacks.race import flipping
-from tests.sandboxes.worker.started import place, started
 
 
 @settings(max_examples=60)

@@ -4,10 +4,10 @@ import os
 import socket
 
 import pytest
+from tests.sandboxes.worker.started import place
 
 from bascule.sandboxes.worker.refusal import RefusedError, code_of
 from bascule.sandboxes.worker.roots import Root, Roots, parts_of
-from tests.sandboxes.worker.started import place
 
 SECRET = b"the secret outside"
 

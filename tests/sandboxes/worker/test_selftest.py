@@ -4,11 +4,11 @@ import asyncio
 import os
 
 import pytest
+from tests.sandboxes.worker.started import place, started
 
 from bascule.sandboxes.hello import Expected, Root, posture
 from bascule.sandboxes.worker import walls
 from bascule.sandboxes.worker.selftest import count_routes, outer_uid, parse_status, try_canary
-from tests.sandboxes.worker.started import place, started
 
 AGENT = 1_912_345_678
 

@@ -7,9 +7,9 @@ import struct
 import subprocess
 
 import pytest
+from tests.sandboxes.worker.started import PYTHON, SOURCE, place
 
 from bascule.sandboxes.worker import walls
-from tests.sandboxes.worker.started import PYTHON, SOURCE, place
 
 SCRIPT = """
 import sys; sys.path.append(sys.argv[1])
@@ -98,7 +98,11 @@ def attempt(act: str, which: str) -> str:
             with open(f"{root}/{name}", "w") as file:
                 file.write("x")
         run = subprocess.run(
-            [PYTHON, "-I", "-S", "-c", SCRIPT, SOURCE, act, root, which], capture_output=True, text=True, timeout=60
+            [PYTHON, "-I", "-S", "-c", SCRIPT, SOURCE, act, root, which],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert run.stderr == ""
         return run.stdout.strip()

@@ -7,6 +7,7 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.sandboxes.worker.started import can_unshare, on_tmpfs, place, started
 
 from bascule.core.errors import Malformed, Unavailable
 from bascule.sandboxes.hello import Root, WorkerLimits
@@ -15,7 +16,6 @@ from bascule.sandboxes.worker.refusal import RefusedError, code_of
 from bascule.sandboxes.worker.roots import Root as WorkerRoot
 from bascule.sandboxes.worker.roots import Roots
 from bascule.sandboxes.worker.writing import Writer, replace
-from tests.sandboxes.worker.started import can_unshare, on_tmpfs, place, started
 
 
 def sha(content: bytes) -> str:
