@@ -114,7 +114,7 @@ class FileAgent(FileRules):
 class File(Section):
     """The whole file."""
 
-    version: Literal[1]
+    version: int = Field(ge=1, le=1)
     socket: Opaque | None = None
     defaults: FileRules | None = None
     agents: dict[str, FileAgent] | None = None

@@ -83,10 +83,14 @@ class Document:
 
 
 def dotted(path: Path) -> str:
-    """Return a path as people write it: ``agents.list[2].tools.deny``."""
+    """Return a path as people write it: ``agents.list[2].tools.deny``; what cannot be seen is escaped."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            shown = part if part.isprintable() else part.encode("unicode_escape").decode("ascii")
+            text += f".{shown}" if text else shown
     return text
 
 
