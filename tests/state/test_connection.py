@@ -47,11 +47,16 @@ def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
 
 def test_a_block_that_raises_leaves_nothing_and_tells_the_caches(tmp_path: Path) -> None:
     database, told = opened(tmp_path), []
-    with pytest.raises(ZeroDivisionError), database.transaction() as change:
-        change.on_rollback(lambda: told.append("undone"))
-        change.on_commit(lambda: told.append("done"))
-        change.execute("INSERT INTO t VALUES (1, 'one')")
-        _ = 1 / 0
+
+    def interrupted() -> None:
+        with database.transaction() as change:
+            change.on_rollback(lambda: told.append("undone"))
+            change.on_commit(lambda: told.append("done"))
+            change.execute("INSERT INTO t VALUES (1, 'one')")
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        interrupted()
     assert (database.read("SELECT * FROM t"), told) == ([], ["undone"])
     with database.transaction() as change:
         change.on_commit(lambda: told.append("done"))
@@ -64,9 +69,14 @@ def test_a_broken_constraint_is_the_callers_to_read(tmp_path: Path) -> None:
     database.write("INSERT INTO t VALUES (1, 'one')")
     with pytest.raises(apsw.ConstraintError):
         database.write("INSERT INTO t VALUES (1, 'again')")
-    with pytest.raises(apsw.ConstraintError), database.transaction() as change:
-        change.execute("INSERT INTO t VALUES (2, 'two')")
-        change.execute("INSERT INTO t VALUES (1, 'again')")
+
+    def half() -> None:
+        with database.transaction() as change:
+            change.execute("INSERT INTO t VALUES (2, 'two')")
+            change.execute("INSERT INTO t VALUES (1, 'again')")
+
+    with pytest.raises(apsw.ConstraintError):
+        half()
     assert database.read("SELECT n FROM t") == [(1,)]
     database.close()
 

@@ -23,8 +23,9 @@ from bascule.ledger.keys import key_name, signature_holds
 from bascule.ledger.schema import HEADS_TABLE, LEDGER_TABLE
 from bascule.state.faults import fault
 
-_ROWS = """SELECT seq, at, kind, agent, session, digest, parent, body, prev, hash
-FROM ledger NOT INDEXED WHERE seq > ? ORDER BY seq"""
+_COLUMNS = "seq, at, kind, agent, session, digest, parent, body, prev, hash"
+_ALL = f"SELECT {_COLUMNS} FROM ledger NOT INDEXED ORDER BY seq"  # noqa: S608 -- only constants of this file
+_AFTER = f"SELECT {_COLUMNS} FROM ledger NOT INDEXED WHERE seq > ? ORDER BY seq"  # noqa: S608 -- only constants
 _HEADS = "SELECT number, seq, hash, at, key, signature FROM ledger_heads NOT INDEXED ORDER BY number"
 
 
@@ -241,7 +242,8 @@ def _walk(connection: apsw.Connection, walk: _Walk, wanted: set[int]) -> None:
 
 
 def _rows(connection: apsw.Connection, after: int) -> Iterator[tuple[Any, ...]]:
-    return iter(connection.execute(_ROWS, (after,)))
+    """All records from the first, whatever number it claims, or those after a known one."""
+    return iter(connection.execute(_AFTER, (after,)) if after else connection.execute(_ALL))
 
 
 def _diagnose(connection: apsw.Connection, row: apsw.SQLiteValues, expected: int, last: bytes) -> Problem:

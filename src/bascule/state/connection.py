@@ -332,6 +332,8 @@ def _connect(where: str) -> apsw.Connection:
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA cell_size_check=ON")
+    # Else REPLACE deletes rows without asking the triggers that keep them.
+    connection.execute("PRAGMA recursive_triggers=ON")
     # A write of no consequence: it makes the log exist, so that its descriptor can be held.
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute("PRAGMA user_version=1")
