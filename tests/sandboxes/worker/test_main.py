@@ -150,12 +150,19 @@ def test_a_missing_root_is_told_and_ends_it():
 
 
 @pytest.mark.live
-def test_inherited_descriptors_are_closed():
+@pytest.mark.parametrize("as_standard_input", [False, True])
+def test_inherited_descriptors_are_closed(as_standard_input):
     ours, theirs = socket.socketpair()
     reader, writer = os.pipe()
     with place() as base, ours:
-        fds = [theirs.fileno(), writer]
-        process = subprocess.Popen(start_argv(PYTHON, SOURCE, theirs.fileno()), pass_fds=fds, env={})
+        process = subprocess.Popen(
+            start_argv(PYTHON, SOURCE, 0 if as_standard_input else theirs.fileno()),
+            pass_fds=[writer] if as_standard_input else [writer, theirs.fileno()],
+            stdin=theirs if as_standard_input else writer,
+            stdout=writer,
+            stderr=writer,
+            env={},
+        )
         theirs.close()
         os.close(writer)
         ours.settimeout(60)

@@ -147,17 +147,31 @@ def test_sizes_beyond_the_limits(base):
 def test_replacing_once_is_exact(content, old, new):
     places = [at for at in range(len(content)) if old and content.startswith(old, at)]
     if len(places) == 1:
-        assert replace(content, old, new, every=False) == content[: places[0]] + new + content[places[0] + len(old) :]
+        assert (
+            replace(content, old, new, every=False, most=99)
+            == content[: places[0]] + new + content[places[0] + len(old) :]
+        )
     else:
         with pytest.raises(RefusedError) as refused:
-            replace(content, old, new, every=False)
+            replace(content, old, new, every=False, most=99)
         assert refused.value.code == ("edit_not_unique" if places else "edit_no_match")
 
 
 def test_replacing_every_occurrence():
-    assert replace(b"aXbXc", b"X", b"--", every=True) == b"a--b--c"
+    assert replace(b"aXbXc", b"X", b"--", every=True, most=9) == b"a--b--c"
     with pytest.raises(RefusedError):
-        replace(b"abc", b"X", b"", every=True)
+        replace(b"abc", b"X", b"", every=True, most=9)
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_a_result_beyond_the_limit_is_never_built(every):
+    assert replace(b"a", b"a", b"b" * 9, every=every, most=9) == b"b" * 9
+    with pytest.raises(RefusedError) as refused:
+        replace(b"a", b"a", b"b" * 10, every=every, most=9)
+    assert refused.value.code == "file_too_large"
+    with pytest.raises(RefusedError) as refused:
+        replace(b"a" * (1 << 20), b"a", b"b" * (1 << 23), every=True, most=1 << 24)
+    assert refused.value.code == "file_too_large"
 
 
 def test_an_edit_of_a_changed_file_is_refused(base):

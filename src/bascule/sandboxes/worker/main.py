@@ -228,12 +228,25 @@ def serve(channel: int, worker: Worker, maximum: int) -> None:
         send(channel, worker.answer(fields))
 
 
+def keep_only(channel: int) -> None:
+    """Close every inherited descriptor but the channel; the standard streams lead nowhere from here on.
+
+    They stay occupied, so that no file ever gets their numbers and a last complaint of the interpreter with it.
+    """
+    os.closerange(3, channel)
+    os.closerange(max(channel + 1, 3), 1 << 16)
+    reader, writer = os.pipe()
+    for stream in {0, 1, 2} - {channel}:
+        os.dup2(writer, stream)
+    for descriptor in {reader, writer} - {0, 1, 2}:
+        os.close(descriptor)
+
+
 def main(channel: int) -> None:
     """Run the worker on a connected stream socket; never returns."""
     status = _BROKEN
     try:
-        os.closerange(3, channel)
-        os.closerange(max(channel + 1, 3), 1 << 16)
+        keep_only(channel)
         fields = receive(channel, MAX_CONTROL)
         if fields is not None:
             status = _run(channel, fields)

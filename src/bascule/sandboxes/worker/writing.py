@@ -72,7 +72,7 @@ class Writer:
             _, digest, content = scan(descriptor, 0, self._write_bytes, self._write_bytes)
             if digest != expected:
                 raise RefusedError("file_changed")
-            changed = self._checked(replace(content, old, new, every=every))
+            changed = replace(content, old, new, every=every, most=self._write_bytes)
             if not root.is_directory:
                 _overwrite(descriptor, 0, changed, content)
                 return _digest(changed)
@@ -92,11 +92,6 @@ class Writer:
         if not root.writable:
             raise RefusedError("read_only")
         return root
-
-    def _checked(self, content: bytes) -> bytes:
-        if len(content) > self._write_bytes:
-            raise RefusedError("file_too_large")
-        return content
 
     def _write_beside(self, directory: int, name: bytes, content: bytes, *, append: bool) -> bytes:
         try:  # opened for writing, so that a file the account may not write stays unwritten
@@ -169,19 +164,23 @@ class _Beside:
         return self._digest.hexdigest().encode("ascii")
 
 
-def replace(content: bytes, old: bytes, new: bytes, *, every: bool) -> bytes:
+def replace(content: bytes, old: bytes, new: bytes, *, every: bool, most: int) -> bytes:
     """Return ``content`` with ``old`` replaced: the only occurrence, or each, left to right without overlap.
 
     Raises:
-        RefusedError: no occurrence, or (unless ``every``) a second one, overlapping ones counted.
+        RefusedError: no occurrence, (unless ``every``) a second one, overlapping ones counted, or a result of more than
+            ``most`` bytes, which is reckoned before anything is built.
     """
     first = content.find(old) if old else -1
     if first < 0:
         raise RefusedError("edit_no_match")
+    if not every and content.find(old, first + 1) >= 0:
+        raise RefusedError("edit_not_unique")
+    count = content.count(old) if every else 1
+    if len(content) + count * (len(new) - len(old)) > most:
+        raise RefusedError("file_too_large")
     if every:
         return content.replace(old, new)
-    if content.find(old, first + 1) >= 0:
-        raise RefusedError("edit_not_unique")
     return content[:first] + new + content[first + len(old) :]
 
 
