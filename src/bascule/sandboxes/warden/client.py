@@ -1,0 +1,223 @@
+"""The gateway's side of the warden's socket.
+
+Stops: waiting forever: when the warden is gone, every answer and exit that was waited for becomes a failure at once.
+Does not check the warden's answers for malice; the warden is trusted more than the gateway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bascule.core.errors import Unavailable
+from bascule.core.ids import AgentId
+from bascule.sandboxes.warden.messages import LARGEST_MESSAGE, Kill, Request, RunProgram, StartWorker, Status, Stop, write
+
+_ANSWER_SECONDS = 30.0
+"""Making a box takes milliseconds; a warden that needs this long is stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a box ended: exit status, a setup problem's code (empty for none), and whether its time was up."""
+
+    status: int
+    problem: str = ""
+    timed_out: bool = False
+
+
+@dataclass(slots=True)
+class RunningBox:
+    """A box that came up.
+
+    Attributes:
+        number: what the warden calls it.
+        memory_limit: bytes in force, 0 for none.
+        pids_limit: processes in force, 0 for none.
+        exit: resolves when nothing of the box is left.
+    """
+
+    number: int
+    memory_limit: int
+    pids_limit: int
+    exit: asyncio.Future[Exit]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A box as seen from outside; fields as in :class:`bascule.core.posture.Posture`, and why ``tools/`` is missing."""
+
+    kernel_uid: int
+    capabilities: int
+    seccomp: int
+    no_new_privs: bool
+    memory_limit: int
+    pids_limit: int
+    tools: str
+
+
+@dataclass(slots=True)
+class _State:
+    answers: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
+    exits: dict[int, asyncio.Future[Exit]] = field(default_factory=dict)
+    closed: bool = False
+
+
+class WardenClient:
+    """Speaks to one warden from one event loop. Build with :meth:`attach`."""
+
+    def __init__(self, connection: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        self._connection = connection
+        self._loop = loop
+        self._state = _State()
+        self._next = 1
+        self._sending = asyncio.Lock()
+
+    @staticmethod
+    def attach(connection: socket.socket) -> WardenClient:
+        """Take over the gateway's end of the pair, in a running event loop."""
+        connection.setblocking(False)
+        client = WardenClient(connection, asyncio.get_running_loop())
+        client._loop.add_reader(connection.fileno(), client._on_readable)
+        return client
+
+    @property
+    def alive(self) -> bool:
+        """False once the warden is gone."""
+        return not self._state.closed
+
+    def close(self) -> None:
+        """Let go of the warden, which then kills every box and ends."""
+        if not self._state.closed:
+            self._lost()
+
+    async def start(self, request: StartWorker, stream: int) -> RunningBox:
+        """Start a file worker whose socket is ``stream``; the descriptor stays the caller's.
+
+        Raises:
+            Unavailable: refused, or the warden is gone; ``code`` tells.
+        """
+        return await self._box(request, [stream])
+
+    async def run(self, request: RunProgram, streams: Sequence[int]) -> RunningBox:
+        """Run a program on ``streams`` (input, output, error, and optionally one to wait for), which stay the caller's.
+
+        Raises:
+            Unavailable: refused, or the warden is gone; ``code`` tells.
+        """
+        return await self._box(request, list(streams))
+
+    async def kill(self, box: int) -> None:
+        """Kill one box; its exit follows.
+
+        Raises:
+            Unavailable: the warden is gone.
+        """
+        await self._ask(Kill(0, box), [])
+
+    async def stop(self, agent: AgentId | None) -> None:
+        """Kill every box of an agent, or all; returns when nothing of them is left.
+
+        Raises:
+            Unavailable: the warden is gone (and its boxes with it).
+        """
+        await self._ask(Stop(0, agent), [])
+
+    async def measure(self, box: int) -> Measurement:
+        """Return what the kernel says of a box.
+
+        Raises:
+            Unavailable: the box or the warden is gone.
+        """
+        body = await self._ask(Status(0, box), [])
+        return Measurement(**{name: body[name] for name in Measurement.__slots__})
+
+    async def _box(self, request: StartWorker | RunProgram, files: list[int]) -> RunningBox:
+        body = await self._ask(request, files)
+        return RunningBox(int(body["box"]), int(body["memory_limit"]), int(body["pids_limit"]), body["exit"])
+
+    async def _ask(self, request: Request, files: list[int]) -> dict[str, Any]:
+        if self._state.closed:
+            raise _gone()
+        number, self._next = self._next, self._next + 1
+        answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self._state.answers[number] = answer
+        try:
+            await self._send(write(replace(request, id=number)), files)
+            body = await asyncio.wait_for(answer, _ANSWER_SECONDS)
+        except TimeoutError:
+            raise Unavailable("warden_timeout", "the warden does not answer", "restart the gateway") from None
+        finally:
+            self._state.answers.pop(number, None)
+        if body.get("ok") is not True:
+            raise Unavailable(str(body.get("code")), str(body.get("message")))
+        return body
+
+    async def _send(self, message: bytes, files: list[int]) -> None:
+        async with self._sending:
+            while not self._state.closed:
+                try:
+                    socket.send_fds(self._connection, [message], files, socket.MSG_NOSIGNAL)
+                except BlockingIOError:
+                    await self._writable()
+                except OSError:
+                    self._lost()
+                else:
+                    return
+        raise _gone()
+
+    async def _writable(self) -> None:
+        ready: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_writer(self._connection.fileno(), lambda: ready.done() or ready.set_result(None))
+        try:
+            await ready
+        finally:
+            if not self._state.closed:
+                self._loop.remove_writer(self._connection.fileno())
+
+    def _on_readable(self) -> None:
+        while not self._state.closed:
+            try:
+                message = self._connection.recv(LARGEST_MESSAGE)
+            except BlockingIOError:
+                return
+            except OSError:
+                message = b""
+            if not message:
+                self._lost()
+                return
+            self._take(json.loads(message))
+
+    def _take(self, body: dict[str, Any]) -> None:
+        if body.get("event") == "exit":
+            done = self._state.exits.pop(int(body["box"]), None)
+            if done is not None and not done.done():
+                done.set_result(Exit(int(body["exit"]), str(body["problem"]), bool(body["timed_out"])))
+            return
+        if body.get("ok") is True and "box" in body:
+            # Made here, for the exit may be read before whoever asked for the box runs again.
+            body["exit"] = self._state.exits[int(body["box"])] = self._loop.create_future()
+        answer = self._state.answers.get(int(body["id"]))
+        if answer is not None and not answer.done():
+            answer.set_result(body)
+
+    def _lost(self) -> None:
+        self._state.closed = True
+        self._loop.remove_reader(self._connection.fileno())
+        self._loop.remove_writer(self._connection.fileno())
+        self._connection.close()
+        for answer in self._state.answers.values():
+            if not answer.done():
+                answer.set_exception(_gone())
+        for done in self._state.exits.values():
+            if not done.done():
+                done.set_result(Exit(128 + 9, "warden_gone"))
+        self._state.exits.clear()
+
+
+def _gone() -> Unavailable:
+    return Unavailable("warden_gone", "the warden is gone, and its boxes with it", "restart the gateway")

@@ -1,0 +1,128 @@
+"""What a warden is told once, before it takes requests, by whoever started it with full rights.
+
+Stops: a gateway choosing uids or territory: they come from here and no request can name them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bascule.core.canonical import Json, read_arguments
+from bascule.core.errors import Malformed
+from bascule.core.ids import AgentId
+from bascule.sandboxes.warden.messages import Territory
+
+_EXTENSIONS = ("_ctypes", "_struct", "resource", "_sha256", "_sha2", "_hashlib")
+"""Extension modules whose shared libraries a file worker may load."""
+
+_BOOTSTRAP = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from bascule.sandboxes.warden.process import main; main(int(sys.argv[2]), sys.argv[3])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WardenConfig:
+    """A warden's whole knowledge.
+
+    Attributes:
+        home: absolute path of the Bascule home, links resolved.
+        agents: kernel uid (as the host counts) of every agent.
+        gateway_uid: kernel uid of the gateway.
+        protected: trees no box is given.
+        canary: a file only the gateway may read.
+        worker_code: folder of the file worker's modules.
+        python: the Python program, links resolved.
+        library: Python's standard library.
+        extensions: extension modules whose shared libraries are needed.
+        bubblewrap: the ``bwrap`` program.
+    """
+
+    home: str
+    agents: Mapping[AgentId, int]
+    gateway_uid: int
+    protected: tuple[str, ...]
+    canary: str
+    worker_code: str
+    python: str
+    library: str
+    extensions: tuple[str, ...]
+    bubblewrap: str = "/usr/bin/bwrap"
+
+    @property
+    def territory(self) -> Territory:
+        """For refusing sources."""
+        return Territory(self.home, self.protected)
+
+
+def config_here(
+    home: str, agents: Mapping[AgentId, int], gateway_uid: int, *, protected: tuple[str, ...] = (), canary: str
+) -> WardenConfig:
+    """Return the configuration for this very Python and installation; arguments as in :class:`WardenConfig`."""
+    library = str(Path(sysconfig.get_path("stdlib")).resolve())
+    folder = Path(library) / "lib-dynload"
+    suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
+    found = tuple(str(folder / (name + suffix)) for name in _EXTENSIONS if (folder / (name + suffix)).exists())
+    worker = str(Path(__file__).resolve().parent.parent / "worker")
+    python = str(Path(sys.executable).resolve())
+    return WardenConfig(home, agents, gateway_uid, protected, canary, worker, python, library, found)
+
+
+def warden_command(config: WardenConfig, descriptor: int) -> tuple[str, ...]:
+    """Return the words that start a warden which answers on an inherited socket.
+
+    Args:
+        config: what it is told.
+        descriptor: its end of a ``SOCK_SEQPACKET`` pair.
+    """
+    source = str(Path(__file__).resolve().parents[3])
+    return (config.python, "-I", "-S", "-B", "-c", _BOOTSTRAP, source, str(descriptor), write_config(config))
+
+
+_TEXTS = ("home", "canary", "worker_code", "python", "library", "bubblewrap")
+_LISTS = ("protected", "extensions")
+
+
+def write_config(config: WardenConfig) -> str:
+    """Return a configuration as JSON."""
+    body: dict[str, Json] = {name: str(getattr(config, name)) for name in _TEXTS}
+    body |= {name: list(getattr(config, name)) for name in _LISTS}
+    body |= {"agents": dict(config.agents), "gateway_uid": config.gateway_uid}
+    return json.dumps(body)
+
+
+def read_config(text: str) -> WardenConfig:
+    """Return the configuration of :func:`write_config`.
+
+    Raises:
+        Malformed: a missing or foreign field.
+    """
+    body = read_arguments(text)
+    agents, gateway = body.get("agents"), body.get("gateway_uid")
+    texts = {name: body.get(name) for name in _TEXTS}
+    lists = {name: body.get(name) for name in _LISTS}
+    if not isinstance(agents, Mapping) or not isinstance(gateway, int) or len(body) != len(texts) + len(lists) + 2:
+        raise Malformed("warden_config", "the warden's configuration is incomplete")
+    if not all(isinstance(item, str) and item.startswith("/") for item in texts.values()):
+        raise Malformed("warden_config", "the warden's configuration names a path that is not absolute")
+    uids = {AgentId(name): uid for name, uid in agents.items() if isinstance(uid, int) and uid > 0}
+    if len(uids) != len(agents) or len({*uids.values(), gateway}) != len(uids) + 1:
+        raise Malformed("warden_config", "every agent needs a kernel uid of its own, neither 0 nor the gateway's")
+    paths = {name: tuple(str(item) for item in value) for name, value in lists.items() if isinstance(value, list)}
+    return WardenConfig(
+        home=str(texts["home"]),
+        agents=uids,
+        gateway_uid=gateway,
+        protected=paths["protected"],
+        canary=str(texts["canary"]),
+        worker_code=str(texts["worker_code"]),
+        python=str(texts["python"]),
+        library=str(texts["library"]),
+        extensions=paths["extensions"],
+        bubblewrap=str(texts["bubblewrap"]),
+    )

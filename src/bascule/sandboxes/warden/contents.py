@@ -1,0 +1,141 @@
+"""From a request to a stage: which files of this machine a program or worker needs.
+
+Stops: more of the machine in a box than the program, what policy says it needs, and their shared libraries. Looks
+files up by path, as nothing here is an agent's to change; what is found is opened and checked again in ``sources.py``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bascule.core.errors import Malformed, Unavailable
+from bascule.core.paths import BOX_ROOT, is_within
+from bascule.core.plan import ProgramKind
+from bascule.sandboxes.warden.closure import Closures
+from bascule.sandboxes.warden.config import WardenConfig
+from bascule.sandboxes.warden.messages import RunProgram, StartWorker
+from bascule.sandboxes.warden.stage import Agent, Stage, granted_binds, program_stage, worker_stage
+
+_LARGEST_SCRATCH = 64 << 20
+_LOADER_CACHE = "/etc/ld.so.cache"
+
+
+@dataclass(slots=True)
+class Found:
+    """Files by real path, and the other names they are asked by."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
+
+    def add(self, asked: str) -> str:
+        """Add one file and return its real path."""
+        real = os.path.realpath(asked)
+        folder, _, name = asked.rpartition("/")
+        plain = f"{os.path.realpath(folder or '/')}/{name}".replace("//", "/")
+        self.files[real] = real
+        if plain != real:
+            self.named[plain] = real
+        return real
+
+    def add_with_libraries(self, asked: str, closures: Closures) -> str:
+        """Add a program or library and all it needs; return its real path."""
+        real = self.add(asked)
+        for library in closures.of(real):
+            self.add(library)
+        if closures.needs_cache(real):
+            self.files[_LOADER_CACHE] = _LOADER_CACHE
+        return real
+
+
+def program_command(request: RunProgram, root: str) -> tuple[str, ...]:
+    """The words that start the program in its box: the file as the box sees it, then its arguments as judged."""
+    path = request.program
+    if is_within(path, root):
+        path = BOX_ROOT + path[len(root) :]
+    return (path, *request.argv[1:])
+
+
+def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures: Closures) -> Stage:
+    """Return the content of a program's box.
+
+    Raises:
+        Malformed: a source that is not to be given, or an interpreter that is not among ``needs``.
+        Unavailable: a file or library is missing; ``tools/`` is asked for and not fit to be mounted.
+    """
+    territory = config.territory
+    for mount in request.mounts:
+        territory.check_mount(mount.path)
+    found = Found()
+    own_tool = is_within(request.program, agent.root)
+    if own_tool and not agent.tools_safe:
+        raise Unavailable("tools_unsafe", "tools/ is not mounted, for an agent could change it")
+    territory.check_program(request.program, request.agent)
+    if own_tool:
+        _add_libraries(found, request.program, closures)
+    else:
+        found.add_with_libraries(request.program, closures)
+    needed = set()
+    for path in request.needs:
+        real = os.path.realpath(path)
+        territory.check_program(real, request.agent)
+        needed.add(real)
+        if os.path.isdir(real):  # noqa: PTH112 -- plain call beside realpath
+            found.add(path)
+        else:
+            found.add_with_libraries(path, closures)
+    if request.kind is ProgramKind.SCRIPT:
+        if os.path.realpath(request.interpreter) not in needed:
+            raise Malformed(
+                "interpreter_not_needed",
+                f"{request.program} is run by {request.interpreter}, which its entry's needs do not name",
+            )
+        found.add(request.interpreter)
+    return program_stage(
+        agent,
+        files=found.files,
+        named=found.named,
+        granted=granted_binds(request.mounts, f"{config.home}/shared"),
+        mentions_root=mentions(agent.root, request.argv[1:]),
+        script=request.program if own_tool else "",
+        writable=request.writable,
+        scratch_bytes=min(_LARGEST_SCRATCH, request.limits.memory_bytes),
+    )
+
+
+def _add_libraries(found: Found, program: str, closures: Closures) -> None:
+    for library in closures.of(program):
+        found.add(library)
+
+
+def mentions(root: str, words: Iterable[str]) -> bool:
+    """True if a word names the agent's directory by the operator's path."""
+    return any(root in word for word in words)
+
+
+def of_worker(request: StartWorker, agent: Agent, config: WardenConfig, closures: Closures) -> Stage:
+    """Return the content of a file worker's box.
+
+    Raises:
+        Malformed: a mount that is not to be given.
+        Unavailable: Python or one of its libraries is missing.
+    """
+    for mount in request.mounts:
+        config.territory.check_mount(mount.path)
+    found = Found()
+    found.files[config.library] = config.library
+    for path in (config.python, *config.extensions):
+        if is_within(path, config.library):
+            _add_libraries(found, path, closures)
+        else:
+            found.add_with_libraries(path, closures)
+    return worker_stage(
+        agent,
+        files=found.files,
+        named=found.named,
+        code=config.worker_code,
+        canary=config.canary,
+        granted=granted_binds(request.mounts, f"{config.home}/shared"),
+        writable=request.writable,
+    )

@@ -1,0 +1,289 @@
+"""Making one box: fork, lay the root out, join the limits, become the agent, hand over to bubblewrap.
+
+Stops: anything running with the warden's rights between its fork and the program. The mounts are made before the
+account is dropped, the account is dropped before bubblewrap starts, and the box has a process namespace whose first
+process is bubblewrap: when that one is dead, all are. Does not stop: flaws of the kernel's namespaces.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bascule.core.confinement import Limits
+from bascule.linux.calls import (
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    MountFlag,
+    attach_mount,
+    clone_mount,
+    die_with_parent,
+    drop_account,
+    mount_tmpfs,
+    restrict_mount,
+    set_namespace,
+    stop_propagation,
+    unshare,
+)
+from bascule.sandboxes.bubblewrap.argv import STAGE
+from bascule.sandboxes.warden.cgroups import Group
+from bascule.sandboxes.warden.sources import OpenMount
+from bascule.sandboxes.warden.stage import DEVICES, Stage
+
+STATUS_FD = 3
+SECCOMP_FD = 4
+BLOCK_FD = 5
+_BEYOND = 10
+"""Descriptors are copied above this first, so that none is overwritten while they are put in place."""
+
+_BASE = STAGE.rpartition("/")[0]
+_ROOT_BYTES = 4 << 20
+_LARGEST_ORDER = 1 << 18
+_MOST_DESCRIPTORS = 4096
+
+MOST_MOUNTS = 240
+"""Mounts of one box; the kernel passes at most 253 descriptors at once (``SCM_MAX_FD``)."""
+
+_OPEN_FILES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Everything a child needs; no decision is left to it.
+
+    Attributes:
+        stage: what the box contains.
+        mounts: its sources, opened.
+        command: bubblewrap and its words.
+        bubblewrap: the program.
+        uid: the agent's, as this user namespace counts; also its group.
+        limits: resource maxima.
+        processes: agent's processes that may be running already, for the per-account limit.
+        streams: standard input, output, error.
+        block: descriptor bubblewrap waits at.
+        status: where it reports to.
+    """
+
+    stage: Stage
+    mounts: list[OpenMount]
+    command: tuple[str, ...]
+    bubblewrap: str
+    uid: int
+    limits: Limits
+    processes: int
+    streams: tuple[int, int, int]
+    block: int | None
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """A child that waits for an order: its own namespaces, its control group, an empty root.
+
+    Made ahead, for joining a control group takes the kernel several milliseconds.
+    """
+
+    pid: int
+    orders: socket.socket
+    group: Group
+
+
+def make_spare(own_pid_namespace: int, group: Group, seccomp: bytes) -> Spare:
+    """Fork a child that waits for one order.
+
+    Args:
+        own_pid_namespace: descriptor of the warden's own process namespace, to come back to.
+        group: control group it joins.
+        seccomp: the filter its box will start under.
+
+    Raises:
+        OSError: no process can be made.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        unshare(CLONE_NEWPID)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _child(theirs, group, seccomp)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            set_namespace(own_pid_namespace, CLONE_NEWPID)
+    return Spare(pid, ours, group)
+
+
+def give_order(spare: Spare, order: Order) -> None:
+    """Hand a spare its order; what goes wrong in it is reported on ``order.status``. The spare is used up.
+
+    Raises:
+        OSError: the order cannot be sent.
+    """
+    files = [order.status, *order.streams, *(() if order.block is None else (order.block,))]
+    body = {
+        "mounts": [[mount.target, mount.is_directory] for mount in order.mounts],
+        "hidden": list(order.stage.hidden),
+        "links": dict(order.stage.links),
+        "files": dict(order.stage.files),
+        "scratch": order.stage.scratch_bytes,
+        "command": list(order.command),
+        "bubblewrap": order.bubblewrap,
+        "uid": order.uid,
+        "limits": {name: getattr(order.limits, name) for name in Limits.__slots__},
+        "processes": order.processes,
+        "block": order.block is not None,
+    }
+    with spare.orders:
+        socket.send_fds(spare.orders, [json.dumps(body).encode()], [*files, *(mount.tree for mount in order.mounts)])
+
+
+def _take_order(orders: socket.socket) -> Order:
+    message, files, flags, _ = socket.recv_fds(orders, _LARGEST_ORDER, MOST_MOUNTS + 5, socket.MSG_CMSG_CLOEXEC)
+    if not message:
+        os._exit(0)  # the warden is gone
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        os._exit(125)
+    body = json.loads(message)
+    block = files[4] if body["block"] else None
+    trees = files[5 if block is not None else 4 :]
+    mounts = [OpenMount(tree, place, deep) for tree, (place, deep) in zip(trees, body["mounts"], strict=True)]
+    stage = Stage((), tuple(body["hidden"]), body["links"], body["files"], body["scratch"])
+    limits = Limits(**body["limits"])
+    streams = (files[1], files[2], files[3])
+    words = tuple(body["command"])
+    return Order(
+        stage, mounts, words, body["bubblewrap"], body["uid"], limits, body["processes"], streams, block, files[0]
+    )
+
+
+def _child(orders: socket.socket, group: Group, seccomp: bytes) -> None:
+    """Never returns: becomes bubblewrap, or reports and exits."""
+    report = -1
+    try:
+        # Whoever holds a copy of another's socket keeps its peer from noticing that the other is gone.
+        os.closerange(3, orders.fileno())
+        os.closerange(orders.fileno() + 1, _MOST_DESCRIPTORS)
+        problem = _attempt(lambda: _prepare(group))
+        order = _take_order(orders)
+        report = order.status
+        if problem is not None:
+            raise problem
+        _furnish(order, seccomp)
+        os.execv(order.bubblewrap, order.command)  # noqa: S606 -- the words are a list built by argv.py
+    except (OSError, ValueError) as error:
+        if report >= 0:
+            said = {"error": {"code": "box_setup", "message": str(error)[:300]}}
+            os.write(report, json.dumps(said).encode() + b"\n")
+    finally:
+        os._exit(125)
+
+
+def _attempt(step: Callable[[], None]) -> OSError | None:
+    """Keep a failure until there is someone to tell."""
+    try:
+        step()
+    except OSError as error:
+        return error
+    return None
+
+
+def _prepare(group: Group) -> None:
+    """What needs no order."""
+    os.umask(0o022)
+    os.chdir("/")
+    unshare(CLONE_NEWNS)
+    stop_propagation()
+    group.join()
+    Path("/proc/self/oom_score_adj").write_text("500", "ascii")
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    mount_tmpfs(_BASE, mode=0o755, size=_ROOT_BYTES)
+    os.mkdir(STAGE, 0o755)
+    mount_tmpfs(STAGE, mode=0o755, size=_ROOT_BYTES)
+    for name in ("proc", "dev", "tmp", "etc"):
+        os.mkdir(f"{STAGE}/{name}", 0o755)
+    for place, target in (("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")):
+        if os.path.islink(f"/{place}"):
+            os.symlink(target, f"{STAGE}/{place}")
+    for name in DEVICES:
+        device = os.open(f"/dev/{name}", os.O_PATH | os.O_CLOEXEC)
+        tree = clone_mount(device, MountFlag.NO_SETUID | MountFlag.NO_EXEC)
+        _attach(OpenMount(tree, f"/dev/{name}", is_directory=False))
+        os.close(device)
+        os.close(tree)
+
+
+def _furnish(order: Order, seccomp: bytes) -> None:
+    """What the order says; the last step gives up every right."""
+    _lay_out(order.stage, order.mounts)
+    _set_limits(order.limits, order.processes)
+    _place_descriptors(order, seccomp)
+    drop_account(order.uid, order.uid)
+    die_with_parent(signal.SIGKILL)
+
+
+def _lay_out(stage: Stage, mounts: list[OpenMount]) -> None:
+    mount_tmpfs(f"{STAGE}/tmp", mode=0o1777, size=stage.scratch_bytes)
+    for mount in mounts:
+        _attach(mount)
+    for place in stage.hidden:
+        mount_tmpfs(STAGE + place, mode=0o755, size=4096)
+        restrict_mount(STAGE + place, MountFlag.READ_ONLY)
+    for place, content in stage.files.items():
+        if not os.path.lexists(STAGE + place):
+            with open(STAGE + place, "x", encoding="utf-8") as file:
+                file.write(content)
+    for place, target in stage.links.items():
+        if not os.path.lexists(STAGE + place):
+            os.makedirs(os.path.dirname(STAGE + place), 0o755, exist_ok=True)
+            os.symlink(target, STAGE + place)
+    restrict_mount(STAGE, MountFlag.READ_ONLY)
+
+
+def _attach(mount: OpenMount) -> None:
+    target = STAGE + mount.target
+    if not os.path.lexists(target):
+        if mount.is_directory:
+            os.makedirs(target, 0o755, exist_ok=True)
+        else:
+            os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+    attach_mount(mount.tree, target)
+
+
+def _set_limits(limits: Limits, processes: int) -> None:
+    wanted = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CPU: limits.cpu_seconds,
+        resource.RLIMIT_FSIZE: limits.file_bytes,
+        resource.RLIMIT_DATA: limits.memory_bytes,
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+        # Counted over all processes of the account, so those of its other boxes must fit beside it.
+        resource.RLIMIT_NPROC: limits.pids + processes,
+        resource.RLIMIT_MSGQUEUE: 0,
+    }
+    for name, value in wanted.items():
+        _, hard = resource.getrlimit(name)
+        least = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(name, (least, least))
+
+
+def _place_descriptors(order: Order, seccomp: bytes) -> None:
+    memory = os.memfd_create("seccomp", os.MFD_CLOEXEC)
+    os.write(memory, seccomp)
+    os.lseek(memory, 0, os.SEEK_SET)
+    wanted = {0: order.streams[0], 1: order.streams[1], 2: order.streams[2], STATUS_FD: order.status, SECCOMP_FD: memory}
+    if order.block is not None:
+        wanted[BLOCK_FD] = order.block
+    high = {place: fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, _BEYOND) for place, source in wanted.items()}
+    for place, source in high.items():
+        os.dup2(source, place, inheritable=True)

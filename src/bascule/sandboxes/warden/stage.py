@@ -1,0 +1,169 @@
+"""What a box contains: a list of mounts, links and small files, made from values.
+
+Stops: a box holding more than was decided. The root is an empty tmpfs; what is not in this list does not exist in the
+box. Everything is read-only, without setuid and devices; what an agent can write is also without execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bascule.core.confinement import Mount
+from bascule.core.paths import BOX_ROOT, BOX_SHARED, OWN_DIRECTORIES, is_within
+
+BOX_CANARY = "/canary"
+"""Where a worker finds the file that only the gateway may read."""
+
+BOX_CODE = "/opt/bascule"
+"""Where a worker finds its own code."""
+
+DEVICES = ("null", "zero", "full", "random", "urandom")
+"""Device nodes every box has."""
+
+_LINKS: Mapping[str, str] = {
+    "/dev/fd": "/proc/self/fd",
+    "/dev/stdin": "/proc/self/fd/0",
+    "/dev/stdout": "/proc/self/fd/1",
+    "/dev/stderr": "/proc/self/fd/2",
+    "/dev/shm": "/tmp",  # noqa: S108 -- the box's own scratch tmpfs
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """One file or directory of the host, seen at ``target``."""
+
+    source: str
+    target: str
+    writable: bool = False
+    executable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A box's whole content.
+
+    Attributes:
+        binds: in the order they are mounted.
+        hidden: directories covered by an empty read-only one.
+        links: symbolic links by their place, made only where nothing stands.
+        files: small files of our own by their place.
+        scratch_bytes: size of the box's ``/tmp``.
+    """
+
+    binds: tuple[Bind, ...]
+    hidden: tuple[str, ...]
+    links: Mapping[str, str]
+    files: Mapping[str, str]
+    scratch_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The agent as a stage sees it.
+
+    Attributes:
+        root: host path of its directory.
+        uid: its uid as the box's user namespace shows it.
+        tools_safe: ``tools/`` may be mounted.
+        own: which of its own directories exist.
+    """
+
+    root: str
+    uid: int
+    tools_safe: bool
+    own: tuple[str, ...] = OWN_DIRECTORIES
+
+
+def identity_files(uid: int) -> dict[str, str]:
+    """The files by which a program finds its own account, and no other."""
+    return {
+        "/etc/passwd": f"agent:x:{uid}:{uid}::{BOX_ROOT}:/nonexistent\n",
+        "/etc/group": f"agent:x:{uid}:\n",
+        "/etc/nsswitch.conf": "passwd: files\ngroup: files\n",
+    }
+
+
+def _agent_binds(agent: Agent, at: str, *, writable: bool) -> list[Bind]:
+    binds = [Bind(agent.root, at)]
+    if writable:
+        binds += [Bind(f"{agent.root}/{name}", f"{at}/{name}", writable=True) for name in agent.own]
+    if agent.tools_safe:
+        binds.append(Bind(f"{agent.root}/tools", f"{at}/tools", executable=True))
+    return binds
+
+
+def granted_binds(mounts: Iterable[Mount], shared: str) -> list[Bind]:
+    """Binds of operator paths, outer ones first; the home's ``shared/`` appears at its own place."""
+    binds = []
+    for mount in sorted(mounts, key=lambda item: item.path.count("/")):
+        inside = is_within(mount.path, shared)
+        target = BOX_SHARED + mount.path[len(shared) :] if inside else mount.path
+        binds.append(Bind(mount.path, target, writable=mount.writable))
+    return binds
+
+
+def program_stage(
+    agent: Agent,
+    *,
+    files: Mapping[str, str],
+    named: Mapping[str, str],
+    granted: Iterable[Bind],
+    mentions_root: bool,
+    script: str,
+    writable: bool,
+    scratch_bytes: int,
+) -> Stage:
+    """What one program's box contains.
+
+    Args:
+        agent: whose box.
+        files: programs and libraries, real path to real path or, for data directories, the same.
+        named: other names of those, as links.
+        granted: from :func:`granted_binds`.
+        mentions_root: an operand names the agent's directory by the operator's path, so it exists there too.
+        script: host path of a script in ``tools/`` that is the program, empty if it is none.
+        writable: the agent's own directories are writable.
+        scratch_bytes: size of ``/tmp``.
+    """
+    places = (BOX_ROOT, agent.root) if mentions_root else (BOX_ROOT,)
+    own = [bind for place in places for bind in _agent_binds(agent, place, writable=writable)]
+    if script and agent.tools_safe:
+        own += [Bind(script, place + script[len(agent.root) :], executable=True) for place in places]
+    system = [Bind(source, target, executable=True) for source, target in files.items()]
+    hidden = () if agent.tools_safe else tuple(f"{place}/tools" for place in places)
+    return Stage(
+        (*granted, *system, *own), hidden, {**_LINKS, **named}, identity_files(agent.uid), scratch_bytes
+    )
+
+
+def worker_stage(
+    agent: Agent,
+    *,
+    files: Mapping[str, str],
+    named: Mapping[str, str],
+    code: str,
+    canary: str,
+    granted: Iterable[Bind],
+    writable: bool,
+) -> Stage:
+    """What a file worker's box contains: Python, its own code, the agent's directory, granted paths, a canary.
+
+    Args:
+        agent: whose box.
+        files: Python, its library and shared libraries.
+        named: other names of those, as links.
+        code: host path of the worker's folder.
+        canary: host path of a file only the gateway may read.
+        granted: from :func:`granted_binds`.
+        writable: the agent's own directories are writable.
+    """
+    system = [Bind(source, target, executable=True) for source, target in files.items()]
+    system.append(Bind(code, f"{BOX_CODE}/bascule/sandboxes/worker"))
+    system.append(Bind(canary, BOX_CANARY))
+    own = [bind for bind in _agent_binds(agent, BOX_ROOT, writable=writable) if not bind.executable]
+    if agent.tools_safe:
+        own.append(Bind(f"{agent.root}/tools", f"{BOX_ROOT}/tools"))
+    hidden = () if agent.tools_safe else (f"{BOX_ROOT}/tools",)
+    return Stage((*granted, *system, *own), hidden, {**_LINKS, **named}, identity_files(agent.uid), 1 << 20)
