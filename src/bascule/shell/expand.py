@@ -83,7 +83,7 @@ def _found(word: Word, matches: Mapping[str, Sequence[str]]) -> Sequence[str]:
 
 def _checked(name: str) -> str:
     if not name.startswith(("./", "/")):
-        raise Malformed("glob_name", f"the match {name[:80]!r} does not begin with ./ or /", "")
+        raise Malformed("glob_name", f"the match {name[:80]!r} does not begin with ./ or /", "name the file")
     if "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
         raise Malformed("glob_name", f"the file name {name[:80]!r} is not text", "rename the file")
     return name

@@ -30,6 +30,7 @@ RESERVED = frozenset(
 """Bash's reserved words (bash manual, "Reserved Words"); quoting them changes nothing here."""
 
 _NO_VARIABLES = "there are no shell variables here; write values out as words"
+_NO_JOBS = "every command is waited for; there are no jobs"
 _NO_FLOW = "join commands with '&&', '||' or ';' only"
 
 _BUILTINS_BY_REMEDY = {
@@ -38,7 +39,7 @@ _BUILTINS_BY_REMEDY = {
     "name the program itself as the command": (
         "eval exec command builtin source . alias unalias enable hash compgen complete compopt bind"
     ),
-    "every command is waited for; there are no jobs": "bg fg jobs wait disown suspend trap",
+    _NO_JOBS: "bg fg jobs wait disown suspend trap",
     _NO_FLOW: "return break continue exit logout caller :",
     "leave it out; it is for people at a terminal": "history fc help times",
     "use 'which' to look a program up": "type",
@@ -167,6 +168,8 @@ def _check_program(token: Token) -> None:
         raise Malformed("shell_negation", f"'!' {where} negates or recalls history", "leave it out; use '||'")
     if name in RESERVED:
         raise Malformed("shell_reserved_word", f"{name!r} {where} is shell syntax, not a program", _NO_FLOW)
+    if name.startswith("%"):
+        raise Malformed("shell_builtin", f"{name[:40]!r} {where} resumes a job of the shell", _NO_JOBS)
     if name in BUILTINS:
         raise Malformed("shell_builtin", f"{name!r} {where} exists only inside a shell", BUILTINS[name])
 
