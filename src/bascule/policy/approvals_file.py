@@ -24,7 +24,7 @@ from bascule.core.policy import ExecEntry
 from bascule.core.toolspec import ActionClass
 from bascule.policy.json5 import Document, Path, dotted, read
 from bascule.policy.paths import PathNames, resolve_pattern, resolve_program
-from bascule.policy.schema.base import Name, Opaque, Section, Text
+from bascule.policy.schema.base import Name, Opaque, Section, Text, plain_words
 from bascule.policy.schema.ours import ClassName
 
 _QUIET = re2.Options()
@@ -193,9 +193,9 @@ def _why(error: ValidationError, document: Document) -> str:
     named = dotted(path) if len(path) == len(first["loc"]) else dotted((*path, str(first["loc"][-1])))
     if first["loc"] == ("version",):
         return f"{document.where(path)}: version must be 1"
-    words = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
+    words = str(first["ctx"]["error"]) if first["type"] == "value_error" else plain_words(first["msg"])
     words = "there is no such key" if first["type"] == "extra_forbidden" else words
-    return f"{document.where(path)}: {named or 'the file'}: {words.replace('Input should be', 'must be')[:200]}"
+    return f"{document.where(path)}: {named or 'the file'}: {words[:200]}"
 
 
 def _known(loc: tuple[int | str, ...], document: Document) -> Path:

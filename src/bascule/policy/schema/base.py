@@ -20,6 +20,13 @@ Opaque: TypeAlias = dict[str, Any]
 """A section that OpenClaw has and Bascule carries along without any effect; reported as inert."""
 
 
+def plain_words(message: str) -> str:
+    """Return a validator's message in the words of the file: arrays and objects, no tuples and dictionaries."""
+    for theirs, ours in (("Input should be", "must be"), ("tuple", "array"), ("valid dictionary", "object")):
+        message = message.replace(theirs, ours)
+    return message.partition(" or instance of")[0].replace("a object", "an object").replace("a valid array", "an array")
+
+
 class Section(BaseModel):
     """A part of the file: camelCase keys, none unknown, nothing converted, nothing changed afterwards."""
 

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from bascule.core.errors import Malformed
 from bascule.policy.json5 import Document, Path, Value, dotted, read
+from bascule.policy.schema.base import plain_words
 from bascule.policy.schema.root import Config
 
 _SECRET_KEY = re.compile(r"(?i)(?:api_?key|token|password|secret|private_?key|passphrase)$")
@@ -72,7 +73,14 @@ def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, Value]]:
 
 
 def _malformed(errors: list[ErrorDetails], document: Document) -> Malformed:
-    placed = [(_path(error["loc"], document), error) for error in errors]
+    located = [(_path(error, document), error) for error in errors]
+    paths = {path for path, _ in located}
+    # Where a key may hold text or an object and holds an object, the mistake within it is the one to tell.
+    placed = [
+        (path, error)
+        for path, error in located
+        if error["type"] != "string_type" or not any(path == other[:-1] for other in paths)
+    ]
     placed.sort(key=lambda pair: document.spans[_known(pair[0], document)])
     path, first = placed[0]
     more = f"; and {len(placed) - 1} more" if len(placed) > 1 else ""
@@ -82,18 +90,13 @@ def _malformed(errors: list[ErrorDetails], document: Document) -> Malformed:
     return Malformed("policy_schema", f"{where}: {dotted(path) or 'the file'}: {problem}{more}", remedy)
 
 
-def _path(loc: tuple[int | str, ...], document: Document) -> Path:
+def _path(error: ErrorDetails, document: Document) -> Path:
     """Return the path of an error in the file; names of union members and ``[key]`` marks fall out."""
     path: Path = ()
-    for part in loc:
+    for part in error["loc"]:
         if (*path, part) in document.spans:
             path = (*path, part)
-    missing = loc[-1] if loc else ""
-    return (*path, missing) if isinstance(missing, str) and _is_missing(loc, path) else path
-
-
-def _is_missing(loc: tuple[int | str, ...], path: Path) -> bool:
-    return len(loc) == len(path) + 1 and loc[:-1] == path and loc[-1] != "[key]"
+    return (*path, error["loc"][-1]) if error["type"] == "missing" else path
 
 
 def _known(path: Path, document: Document) -> Path:
@@ -113,7 +116,7 @@ def _problem(error: ErrorDetails, path: Path) -> tuple[str, str]:
     if kind == "literal_error":
         choices = _CHOICE.findall(str(context.get("expected", "")))
         return f"{error['input']!r} is none of {', '.join(choices)}"[:200], _nearest(str(error["input"]), choices)
-    return error["msg"].replace("Input should be", "must be")[:200], ""
+    return plain_words(error["msg"]), ""
 
 
 def _nearest(word: str, choices: list[str]) -> str:

@@ -1,0 +1,76 @@
+"""Which box an agent gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.policy.making import checks, compiled
+
+from bascule.core.errors import Malformed
+from bascule.core.policy import Backend, SandboxPolicy
+
+
+def box(shared: Any = None, own: Any = None, **tools: Any) -> SandboxPolicy:
+    agents = {"defaults": {"sandbox": shared or {}}, "list": [{"id": "a", "sandbox": own or {}}]}
+    policy, _ = compiled({"agents": agents, "tools": tools})
+    return next(iter(policy.agents.values())).sandbox
+
+
+def test_silence_means_no_network_and_our_own_boxes() -> None:
+    assert box() == SandboxPolicy(Backend.BUBBLEWRAP, "none", "rw")
+    assert box({"mode": "all"}).workspace_access == "none"
+    assert box({"mode": "all", "workspaceAccess": "rw"}).workspace_access == "rw"
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "network"),
+    [
+        ({"docker": {"network": "none"}}, {"docker": {"network": "bridge"}}, "bridge"),
+        ({"network": "none"}, {"docker": {"network": "bridge"}}, "bridge"),
+        ({"network": "proxy"}, None, "proxy"),
+        ({"docker": {"network": "my-net"}}, None, "bridge"),
+        ({"docker": {"network": "bridge"}, "network": "none"}, None, "none"),
+        ({"docker": {"network": "bridge"}}, {"network": "none"}, "none"),
+        ({"docker": {"network": "none"}, "scope": "shared"}, {"docker": {"network": "bridge"}}, "none"),
+    ],
+)
+def test_network(shared: Any, own: Any, network: str) -> None:
+    assert box(shared, own).network == network
+
+
+def test_limits_take_the_smallest_word() -> None:
+    limits = box({"limits": {"memory": "1g", "pids": 5}, "docker": {"memory": "256m", "pidsLimit": 9}}).limits
+    assert (limits.memory_bytes, limits.pids) == (256 << 20, 5)
+    assert (
+        box({"limits": {"wallSeconds": 300}}, exec={"timeoutSec": 30, "timeoutSeconds": 60}).limits.wall_seconds == 30
+    )
+    assert box({"docker": {"memory": 0}}).limits.memory_bytes == SandboxPolicy().limits.memory_bytes
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        ({"backend": "podman"}, "agents.list[0].sandbox.backend"),
+        ({"backend": "ssh"}, "not carried out"),
+        ({"docker": {"binds": ["/etc:/x"]}}, "agents.list[0].sandbox.docker.binds[0]"),
+        ({"docker": {"binds": ["/h/agents/a/x:/x", "/srv/x:/x"]}}, "binds[1]"),
+        ({"docker": {"binds": ["/h/agents/b/x:/x"]}}, "outside_allowed_roots"),
+        ({"docker": {"network": "container:x", "dangerouslyAllowContainerNamespaceJoin": True}}, "container"),
+    ],
+)
+def test_what_is_not_carried_out_is_refused_at_its_place(own: Any, says: str) -> None:
+    with pytest.raises(Malformed) as refused:
+        box(None, own)
+    assert says in refused.value.message
+    assert refused.value.message.startswith("bascule.json5:1:")
+
+
+def test_the_seeds_shared_mounts_pass() -> None:
+    binds = ["/h/shared/packets:/workspaces/shared/packets:rw", "/h/shared/repo:/workspaces/shared/repo:ro"]
+    assert box({"docker": {"binds": binds}}).backend is Backend.BUBBLEWRAP
+
+
+def test_no_sandbox_and_dropped_variables_are_found() -> None:
+    agents = {"list": [{"id": "a", "sandbox": {"backend": "unsafe-none", "docker": {"env": {"X_CREDENTIAL": "1"}}}}]}
+    assert {"sandbox.unsafe_none", "sandbox.env_dropped"} <= checks({"agents": agents})
