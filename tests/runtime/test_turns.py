@@ -12,11 +12,13 @@ from bascule.core.answer import State
 from bascule.core.call import Proposal
 from bascule.core.errors import Unavailable
 from bascule.core.label import OPERATOR
+from bascule.runtime.asking import Asker
 from bascule.runtime.events import ApprovalAwaited, TextDelta, ToolRefused, TurnStatus
+from bascule.runtime.history import PendingCall, Turn
 from bascule.runtime.messages import ModelSaid, Told, ToolsAnswered, UserSaid
 from bascule.runtime.providers.port import Fault
 from bascule.runtime.sessions import FRESH
-from bascule.runtime.turns import Words
+from bascule.runtime.turns import Turns, Words
 
 
 def test_words_in_words_out(tmp_path: Path) -> None:
@@ -121,10 +123,26 @@ def test_the_step_budget_ends_the_turn_and_leaves_no_call_open(tmp_path: Path) -
     w.close()
 
 
-def test_a_gate_that_cannot_record_is_told_and_the_turn_goes_on(tmp_path: Path) -> None:
+class Witness:
+    def __init__(self, answer: bool) -> None:
+        self.answer = answer
+
+    async def begun(self, turn: Turn, call: PendingCall) -> bool:
+        assert call.crossed is None or call.crossed > 0
+        return self.answer
+
+
+@pytest.mark.parametrize(("witness", "told"), [(None, Told.UNKNOWN), (True, Told.UNKNOWN), (False, Told.REFUSED)])
+def test_a_gate_that_cannot_record_is_told_and_the_turn_goes_on(
+    tmp_path: Path, witness: bool | None, told: Told
+) -> None:
     w = world(tmp_path, [says("", ("read", "{}")), says("ok")], [Unavailable("disk_full", "no space", "free some")])
+    if witness is not None:
+        w.turns = Turns(w.gate, w.desk, w.history, Asker(w.history, w.records), Witness(witness))
     assert asyncio.run(w.say("go")).status is TurnStatus.DONE
-    assert w.history.messages(SESSION)[2].answers[0].text == "refused: no space (free some)"
+    answer = w.history.messages(SESSION)[2].answers[0]
+    assert answer.told is told
+    assert "no space (free some)" in answer.text
     w.close()
 
 
@@ -206,7 +224,7 @@ def test_cancelling_the_caller_while_it_waits_withdraws_the_question(tmp_path: P
             await turn
 
     asyncio.run(story())
-    assert w.desk.withdrawn == ["apr_0000000000000009"]
+    assert w.desk.withdrawn == [SESSION]
     assert w.history.messages(SESSION)[2].answers[0].told is Told.CANCELLED
     assert w.sessions.get(SESSION).turn == "cancelled"
     w.close()

@@ -109,8 +109,9 @@ class OpenDesk:
             await self._changed.wait()
         return self.states[approval_id]
 
-    async def withdraw(self, approval_id: str) -> None:
-        self.withdrawn.append(approval_id)
+    async def cancel_all(self, why: str, *, agent: AgentId | None = None, session: str | None = None) -> int:
+        self.withdrawn.append(session or "")
+        return 1
 
 
 class ListRecords:

@@ -74,8 +74,11 @@ def of_no_question(decision: Decision) -> ToolAnswer:
     return _refused(reason, "go on without it")
 
 
-def of_error(error: BasculeError) -> ToolAnswer:
-    """Return what is told when the gate could not take the call across; nothing happened."""
+def of_error(error: BasculeError, *, begun: bool) -> ToolAnswer:
+    """Return what is told when the gate could not take the call across; ``begun`` if an effect may have happened."""
+    if begun:
+        reason = one_line(_APPROVAL_ID.sub("the question", str(error)))
+        return ToolAnswer(f"outcome unknown: {reason}; check what is so before trying again", Told.UNKNOWN)
     return _refused(error.message, error.remedy)
 
 

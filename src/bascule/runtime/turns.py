@@ -8,12 +8,13 @@ ends. Does not stop: a model from using up its steps on refused calls; the step 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bascule.core.answer import Approval, State
 from bascule.core.call import Proposal
-from bascule.core.errors import BasculeError, Unavailable
+from bascule.core.errors import BasculeError, Malformed, Unavailable
 from bascule.core.ids import AgentId, SessionKey
 from bascule.core.label import Label
 from bascule.core.ports import Crossing, Gate
@@ -51,8 +52,8 @@ class Questions(Protocol):
     async def wait(self, approval_id: str, seconds: float) -> State:
         """Return the state once it is no longer pending, or when the time is up."""
 
-    async def withdraw(self, approval_id: str) -> None:
-        """Cancel a pending question; does nothing if it is settled."""
+    async def cancel_all(self, why: str, *, agent: AgentId | None = None, session: str | None = None) -> int:
+        """Cancel what is pending, of one agent and one session if named; return how many."""
 
 
 class Witness(Protocol):
@@ -150,18 +151,32 @@ class Turns:
         return Recovered(tuple(interrupted), tuple(waiting))
 
     async def _interrupt(self, turn: Turn) -> TurnEnded:
-        settle: dict[int, ToolAnswer] = {}
-        unknown: list[str] = []
-        for call in self._history.open_calls(turn):
-            begun = call.state is CallState.CROSSING and (not self._witness or await self._witness.begun(turn, call))
-            settle[call.id] = results.UNKNOWN if begun else results.SKIPPED
-            if begun:
-                unknown.append(results.one_line(call.request.untrusted_tool, 64))
+        settle = await self._fates(turn, results.SKIPPED)
+        unknown = [
+            results.one_line(call.request.untrusted_tool, 64)
+            for call in self._history.open_calls(turn)
+            if settle[call.id] is results.UNKNOWN
+        ]
         message = "the gateway stopped while this turn ran"
         if unknown:
             message += f"; outcome unknown: {', '.join(unknown)}"
         ended = _ended(turn, TurnStatus.INTERRUPTED, "turn_interrupted", message, "say how to go on")
         return self._close(ended, settle)
+
+    async def _fates(self, turn: Turn, idle: ToolAnswer) -> dict[int, ToolAnswer]:
+        """What to tell of every open call: ``idle`` if no effect of it began, else that nobody knows its end."""
+        fates: dict[int, ToolAnswer] = {}
+        for call in self._history.open_calls(turn):
+            fates[call.id] = results.UNKNOWN if await self._begun(turn, call) else idle
+        return fates
+
+    async def _begun(self, turn: Turn, call: PendingCall) -> bool:
+        if call.state is not CallState.CROSSING:
+            return False
+        try:
+            return self._witness is None or await self._witness.begun(turn, call)
+        except BasculeError:
+            return True
 
     async def _supervise(self, turn: Turn, setting: Setting, emit: Emit) -> TurnEnded:
         task = asyncio.create_task(self._guarded(turn, setting, emit), name=f"turn {turn.id}")
@@ -186,10 +201,10 @@ class Turns:
             ended = await self._cancelled(turn)
         except BasculeError as error:
             emit(ModelFailed(error.code, error.message, error.remedy))
-            ended = self._broken(turn, error.code, error.message, error.remedy)
+            ended = await self._broken(turn, error.code, error.message, error.remedy)
         except Exception:
             # A bug must not leave the session busy for ever; the caller still sees it.
-            emit(self._broken(turn, "internal_error", "an internal error ended the turn", ""))
+            emit(await self._broken(turn, "internal_error", "an internal error ended the turn", ""))
             raise
         emit(ended)
         return ended
@@ -229,12 +244,14 @@ class Turns:
         """Take one call to its answer: across the gate, and again after each yes."""
         approval = call.approval if call.state is CallState.WAITING else ""
         for _ in range(MAX_QUESTIONS + 1):
+            if approval and not await self._approved(turn, call, approval, emit):
+                return
             try:
-                if approval and not await self._approved(turn, call, approval, emit):
-                    return
                 crossing = await self._cross(turn, call)
             except BasculeError as error:
-                self._tell(turn, call, results.of_error(error), None, emit)
+                # The gate could not write something down: before the effect, or after it began.
+                begun = self._witness is None or await self._begun(turn, replace(call, state=CallState.CROSSING))
+                self._tell(turn, call, results.of_error(error, begun=begun), None, emit)
                 return
             emit(ToolDecided(call.id, crossing))
             question = crossing.approval
@@ -244,7 +261,7 @@ class Turns:
             approval = question.id
             self._history.waiting(call, approval)
             emit(ApprovalAwaited(call.id, question))
-        self._tell(turn, call, results.of_error(_TOO_MANY_QUESTIONS), None, emit)
+        self._tell(turn, call, results.of_error(_TOO_MANY_QUESTIONS, begun=False), None, emit)
 
     async def _cross(self, turn: Turn, call: PendingCall) -> Crossing:
         self._history.crossing(call)
@@ -257,8 +274,13 @@ class Turns:
 
     async def _approved(self, turn: Turn, call: PendingCall, approval: str, emit: Emit) -> bool:
         state = State.PENDING
-        while state is State.PENDING:
-            state = await self._questions.wait(approval, WAIT_SLICE)
+        try:
+            while state is State.PENDING:
+                state = await self._questions.wait(approval, WAIT_SLICE)
+        except Malformed as error:
+            # The question is gone (an older copy of the database was put back): nobody can say yes to it any more.
+            self._tell(turn, call, results.of_error(error, begun=False), None, emit)
+            return False
         emit(ApprovalAnswered(call.id, approval, state))
         if state is State.APPROVED:
             return True
@@ -286,28 +308,18 @@ class Turns:
         emit(ToolRefused(call.id, plain.text))
 
     async def _cancelled(self, turn: Turn) -> TurnEnded:
-        settle: dict[int, ToolAnswer] = {}
-        questions: list[str] = []
-        for call in self._history.open_calls(turn):
-            settle[call.id] = results.UNKNOWN if call.state is CallState.CROSSING else results.CANCELLED
-            if call.state is CallState.WAITING:
-                questions.append(call.approval)
-        ended = self._close(
-            _ended(turn, TurnStatus.CANCELLED, "turn_cancelled", "the operator stopped the turn", ""), settle
-        )
-        for question in questions:
-            try:
-                await self._questions.withdraw(question)
-            except BasculeError:
-                # The question stays open until it expires; no turn is left that a yes could serve.
-                continue
+        waits = any(call.state is CallState.WAITING for call in self._history.open_calls(turn))
+        settle = await self._fates(turn, results.CANCELLED)
+        ended = _ended(turn, TurnStatus.CANCELLED, "turn_cancelled", "the operator stopped the turn", "")
+        self._close(ended, settle)
+        if waits:
+            # Should this fail, the question stays open until it expires; no turn is left that a yes could serve.
+            with suppress(BasculeError):
+                await self._questions.cancel_all("the turn was stopped", agent=turn.agent, session=turn.session)
         return ended
 
-    def _broken(self, turn: Turn, code: str, message: str, remedy: str) -> TurnEnded:
-        settle = {
-            call.id: results.UNKNOWN if call.state is CallState.CROSSING else results.SKIPPED
-            for call in self._history.open_calls(turn)
-        }
+    async def _broken(self, turn: Turn, code: str, message: str, remedy: str) -> TurnEnded:
+        settle = await self._fates(turn, results.SKIPPED)
         return self._close(_ended(turn, TurnStatus.FAILED, code, message, remedy), settle)
 
     def _close(self, ended: TurnEnded, settle: dict[int, ToolAnswer]) -> TurnEnded:

@@ -1,0 +1,1 @@
+"""The small model that answers on this machine when no service is configured."""
