@@ -63,13 +63,13 @@ def test_the_teams_tools_are_those_of_the_seed() -> None:
 def test_the_teams_programs_are_those_of_the_seed() -> None:
     policy, _ = compiled("bruba")
     for name in EXEC:
-        rules = policy.agents[name].exec  # type: ignore[index]
+        rules = policy.agents[name].exec
         assert (rules.security, rules.ask) == (ExecSecurity.ALLOWLIST, ExecAsk.ON_MISS)
         patterns = [entry.pattern for entry in rules.entries]
         assert patterns == [f"/usr/bin/{program}" for program in PROGRAMS] + [f"/h/agents/{name}/tools/*.sh"]
         assert [bool(entry.needs) for entry in rules.entries] == [False] * 10 + [True]
         assert not any(entry.writes for entry in rules.entries)
-    assert policy.agents["bruba-web"].exec.entries == ()  # type: ignore[index]
+    assert policy.agents["bruba-web"].exec.entries == ()
 
 
 def test_the_teams_boxes_are_those_of_the_seed() -> None:

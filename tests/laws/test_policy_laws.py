@@ -52,7 +52,7 @@ def configs(draw: Any) -> dict[str, Any]:
 
 def has(config: dict[str, Any]) -> set[str]:
     policy, _ = compile_policy(json.dumps(config).encode(), None, PLACES)
-    return {tool for tool, found in policy.agents["a"].tools.items() if found == Standing()}  # type: ignore[index]
+    return {tool for tool, found in policy.agents["a"].tools.items() if found == Standing()}
 
 
 def refusal(reader: Callable[[Any, str], object], text: bytes | str) -> Malformed | None:
@@ -123,7 +123,7 @@ def test_silence_gives_no_tool(config: dict[str, Any]) -> None:
 @given(configs())
 def test_every_missing_tool_names_a_key_of_the_file(config: dict[str, Any]) -> None:
     policy, _ = compile_policy(json.dumps(config).encode(), None, PLACES)
-    for tool, found in policy.agents["a"].tools.items():  # type: ignore[index]
+    for tool, found in policy.agents["a"].tools.items():
         for key in (found.denied_by, found.dropped_by):
             assert key == "" or key.startswith(("tools.", "agents.list[0].tools.")), (tool, key)
 

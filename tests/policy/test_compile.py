@@ -118,7 +118,7 @@ def test_rules_for_an_agent_that_is_not_there_are_found() -> None:
 
 def test_a_broken_approvals_file_leaves_the_rest_of_the_policy() -> None:
     policy, findings = compiled({"agents": {"list": [{"id": "a", "tools": {"allow": ["read"]}}]}}, "{")
-    assert policy.agents["a"].exec.broken  # type: ignore[index]
+    assert policy.agents["a"].exec.broken
     assert findings[0].check == "approvals.broken"
 
 

@@ -19,7 +19,7 @@ TEXT = """{
 
 def test_examples_are_read_with_their_place() -> None:
     first, second = read_examples(TEXT, "c")
-    assert first == Example("a", "read", '{"path": "é"}', "", Effect.ALLOW, "", "c:4:5")  # type: ignore[arg-type]
+    assert first == Example("a", "read", '{"path": "é"}', "", Effect.ALLOW, "", "c:4:5")
     assert (second.args, second.session, second.want, second.code) == ("{}", "x", Effect.DENY, "no")
 
 

@@ -48,12 +48,12 @@ def test_each_missing_tool_names_the_very_key() -> None:
         "agents": {"list": [{"id": "x"}, {"id": "a", "tools": {"allow": ["read", "exec"], "deny": ["exec"]}}]},
         "tools": {"allow": ["read", "exec", "cron"]},
     }
-    tools = compiled(config)[0].agents["a"].tools  # type: ignore[index]
+    tools = compiled(config)[0].agents["a"].tools
     assert tools["exec"] == Standing("agents.list[1].tools.deny")
     assert tools["cron"] == Standing("", "agents.list[1].tools.allow")
     assert tools["web_fetch"] == Standing("", "tools.allow")
     entries = {"agents": {"entries": {"a": {"tools": {"deny": ["read"]}}}}, "tools": {"profile": "minimal"}}
-    tools = compiled(entries)[0].agents["a"].tools  # type: ignore[index]
+    tools = compiled(entries)[0].agents["a"].tools
     assert tools["read"] == Standing("agents.entries.a.tools.deny", "tools.profile")
 
 
@@ -110,4 +110,4 @@ def test_tools_of_servers_are_known_and_given_by_name_only() -> None:
         "tools": {"allow": ["files"], "deny": ["files__keep"]},
     }
     policy, _ = compiled(config)
-    assert tools_of(policy.agents["a"]) == {"files__look"}  # type: ignore[index]
+    assert tools_of(policy.agents["a"]) == {"files__look"}
