@@ -49,12 +49,13 @@ class IdMap:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the kernel says of a process: host uid (-1 if its ids differ), union of capabilities, filters."""
+    """What the kernel says of a process: host uid (-1 if its ids differ), union of capabilities, filters, groups."""
 
     uid: int
     capabilities: int
     seccomp: int
     no_new_privs: bool
+    groups: tuple[int, ...]
 
 
 def read_status(text: str, ids: IdMap) -> Measured:
@@ -64,8 +65,9 @@ def read_status(text: str, ids: IdMap) -> Measured:
     capabilities = 0
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         capabilities |= int(fields.get(name, "f"), 16)
+    groups = tuple(int(word) for word in fields.get("Groups", "").split())
     uid = ids.outer(uids.pop()) if len(uids) == 1 else -1
-    return Measured(uid, capabilities, int(fields.get("Seccomp", "0")), fields.get("NoNewPrivs") == "1")
+    return Measured(uid, capabilities, int(fields.get("Seccomp", "0")), fields.get("NoNewPrivs") == "1", groups)
 
 
 def measure(pid: int, ids: IdMap) -> Measured:

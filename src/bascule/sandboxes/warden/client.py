@@ -55,6 +55,7 @@ class Measurement:
     capabilities: int
     seccomp: int
     no_new_privs: bool
+    groups: tuple[int, ...]
     memory_limit: int
     pids_limit: int
     tools: str
@@ -134,7 +135,7 @@ class WardenClient:
             Unavailable: the box or the warden is gone.
         """
         body = await self._ask(Status(0, box), [])
-        return Measurement(**{name: body[name] for name in Measurement.__slots__})
+        return Measurement(**{name: body[name] for name in Measurement.__slots__} | {"groups": tuple(body["groups"])})
 
     async def _box(self, request: StartWorker | RunProgram, files: list[int]) -> RunningBox:
         body = await self._ask(request, files)

@@ -402,6 +402,7 @@ class Warden:
             "capabilities": measured.capabilities,
             "seccomp": measured.seccomp,
             "no_new_privs": measured.no_new_privs,
+            "groups": list(measured.groups),
             "memory_limit": box.memory_limit,
             "pids_limit": box.pids_limit,
             "tools": tools[:300],

@@ -1,0 +1,238 @@
+"""The bubblewrap backend: implements :class:`bascule.core.ports.Boxes` over a warden.
+
+Stops: a file worker being used that did not pass its self-test, a dead one being asked again, and a box of a contained
+agent outliving ``stop``. Does not decide what may run: that was decided before anything gets here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bascule.core.box import BoxKey, FileContent, PipelineRequest, PipelineResult
+from bascule.core.confinement import Mount
+from bascule.core.errors import BasculeError, Unavailable
+from bascule.core.ids import AgentId, cli_session
+from bascule.core.paths import BOX_ROOT, OWN_DIRECTORIES
+from bascule.core.policy import AgentPolicy
+from bascule.core.ports import Files
+from bascule.core.posture import Posture
+from bascule.sandboxes.bubblewrap.pipeline import Pipeline
+from bascule.sandboxes.files import WorkerFiles, connect
+from bascule.sandboxes.hello import Expected, Root, Setup, posture
+from bascule.sandboxes.warden.client import Measurement, RunningBox, WardenClient
+from bascule.sandboxes.warden.messages import StartWorker
+from bascule.sandboxes.warden.stage import BOX_CANARY, granted_binds
+
+_START_SECONDS = 10.0
+_OPERATION_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class _Worker:
+    files: WorkerFiles
+    box: RunningBox
+    posture: Posture
+
+    @property
+    def usable(self) -> bool:
+        return not self.files.dead and not self.box.exit.done()
+
+
+class BubblewrapBoxes:
+    """All boxes of one gateway."""
+
+    def __init__(
+        self,
+        client: WardenClient,
+        agents: Mapping[AgentId, AgentPolicy],
+        uids: Mapping[AgentId, int],
+        gateway_uid: int,
+    ) -> None:
+        """Use ``client``; ``uids`` are the agents' kernel uids as the host counts."""
+        self._client = client
+        self._agents = agents
+        self._uids = uids
+        self._gateway_uid = gateway_uid
+        self._workers: dict[BoxKey, _Worker] = {}
+        self._turns: dict[BoxKey, asyncio.Lock] = {}
+
+    async def files(self, key: BoxKey, mounts: tuple[Mount, ...] = ()) -> Files:
+        """Return the session's warm file worker; with mounts, one that ends after its first operation.
+
+        Raises:
+            Unavailable: it cannot start, or its self-test failed.
+        """
+        if mounts:
+            worker = await self._start(key, mounts)
+            return OneShot(worker.files, self._client, worker.box)
+        return (await self._warm(key)).files
+
+    async def run(self, request: PipelineRequest) -> PipelineResult:
+        """Run a pipeline, each program in its own fresh box.
+
+        Raises:
+            Unavailable: a box could not be made; nothing ran.
+        """
+        self._policy(request.key.agent)
+        return await Pipeline(self._client, request).run()
+
+    async def posture(self, agent: AgentId) -> Posture:
+        """Return the self-test of the agent's newest box, starting one if none runs.
+
+        Raises:
+            Unavailable: no box can be made.
+        """
+        for key, worker in reversed(self._workers.items()):
+            if key.agent == agent and worker.usable:
+                return worker.posture
+        try:
+            return (await self._warm(BoxKey(agent, cli_session(agent)))).posture
+        except Unfit as unfit:
+            return unfit.posture
+
+    async def stop(self, agent: AgentId | None) -> None:
+        """End every box of one agent, or of all; returns when nothing of them is left."""
+        for key in [key for key in self._workers if agent in (None, key.agent)]:
+            self._workers.pop(key).files.close()
+        try:
+            await self._client.stop(agent)
+        except Unavailable as error:
+            if error.code != "warden_gone":  # then its boxes are gone too: the kernel ends its whole namespace
+                raise
+
+    def _policy(self, agent: AgentId) -> AgentPolicy:
+        if agent not in self._agents or agent not in self._uids:
+            raise Unavailable("agent_without_account", f"agent {agent} has no account here", "restart the gateway")
+        return self._agents[agent]
+
+    async def _warm(self, key: BoxKey) -> _Worker:
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            worker = self._workers.get(key)
+            if worker is None or not worker.usable:
+                if worker is not None:
+                    await self._end(worker.files, worker.box)
+                worker = self._workers[key] = await self._start(key, ())
+            return worker
+
+    async def _start(self, key: BoxKey, mounts: tuple[Mount, ...]) -> _Worker:
+        policy = self._policy(key.agent)
+        writable = policy.sandbox.workspace_access == "rw"
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with theirs:
+                request = StartWorker(0, key.agent, writable, mounts, policy.sandbox.limits)
+                box = await self._client.start(request, theirs.fileno())
+        except BaseException:
+            ours.close()
+            raise
+        try:
+            setup = Setup(roots(policy, mounts, writable=writable), BOX_CANARY)
+            files = await connect(ours, setup, seconds=_START_SECONDS, operation_seconds=_OPERATION_SECONDS)
+        except BaseException:
+            await asyncio.shield(self._end(None, box))
+            raise
+        try:
+            measured = await self._client.measure(box.number)
+            found = self._judge(key.agent, files, measured)
+            if found.problems:
+                raise Unfit(found)
+        except BaseException:
+            await asyncio.shield(self._end(files, box))
+            raise
+        return _Worker(files, box, found)
+
+    def _judge(self, agent: AgentId, files: WorkerFiles, measured: Measurement) -> Posture:
+        """Hold what the worker says of itself against what the warden measured from outside."""
+        inside = posture(
+            files.hello,
+            Expected(self._uids[agent], self._gateway_uid),
+            memory_limit=measured.memory_limit,
+            pids_limit=measured.pids_limit,
+        )
+        problems = list(inside.problems)
+        if measured.kernel_uid != self._uids[agent]:
+            problems.append(f"the kernel says uid {measured.kernel_uid}, not {self._uids[agent]}")
+        if measured.capabilities or measured.seccomp != 2 or not measured.no_new_privs:  # noqa: PLR1714 -- three facts
+            problems.append("seen from outside, it has capabilities, no filter or may gain privileges")
+        return replace(inside, problems=tuple(problems), groups=measured.groups)
+
+    async def _end(self, files: WorkerFiles | None, box: RunningBox) -> None:
+        if files is not None:
+            files.close()
+        with contextlib.suppress(BasculeError):
+            await self._client.kill(box.number)
+        await box.exit
+
+
+class Unfit(Unavailable):
+    """A worker came up and failed its self-test; the posture says how."""
+
+    def __init__(self, found: Posture) -> None:
+        super().__init__(
+            "worker_unfit", f"the file worker failed its self-test: {found.problems[0]}", "see: bascule sandbox probe"
+        )
+        self.posture = found
+
+
+def roots(policy: AgentPolicy, mounts: tuple[Mount, ...], *, writable: bool) -> tuple[Root, ...]:
+    """The places a worker may use, as it sees them."""
+    granted = granted_binds(mounts, f"{policy.layout.home}/shared")
+    return (
+        Root(BOX_ROOT),
+        *(Root(f"{BOX_ROOT}/{name}", writable) for name in OWN_DIRECTORIES),
+        *(Root(bind.target, bind.writable) for bind in granted),
+    )
+
+
+class OneShot:
+    """A worker with granted paths: it ends with its first operation, so that a grant outlives no call."""
+
+    def __init__(self, files: WorkerFiles, client: WardenClient, box: RunningBox) -> None:
+        self._files = files
+        self._client = client
+        self._box = box
+
+    async def _end(self) -> None:
+        self._files.close()
+        with contextlib.suppress(BasculeError):
+            await self._client.kill(self._box.number)
+        await self._box.exit
+
+    async def read(self, path: str, *, offset: int, limit: int) -> FileContent:
+        """See :class:`bascule.core.ports.Files`."""
+        try:
+            return await self._files.read(path, offset=offset, limit=limit)
+        finally:
+            await asyncio.shield(self._end())
+
+    async def write(self, path: str, content: bytes, *, append: bool) -> str:
+        """See :class:`bascule.core.ports.Files`."""
+        try:
+            return await self._files.write(path, content, append=append)
+        finally:
+            await asyncio.shield(self._end())
+
+    async def edit(self, path: str, old: str, new: str, *, every: bool, expected_sha256: str) -> str:
+        """See :class:`bascule.core.ports.Files`."""
+        try:
+            return await self._files.edit(path, old, new, every=every, expected_sha256=expected_sha256)
+        finally:
+            await asyncio.shield(self._end())
+
+    async def identify(self, path: str) -> str:
+        """See :class:`bascule.core.ports.Files`."""
+        try:
+            return await self._files.identify(path)
+        finally:
+            await asyncio.shield(self._end())
+
+    async def glob(self, pattern: str, *, limit: int) -> tuple[str, ...]:
+        """See :class:`bascule.core.ports.Files`."""
+        try:
+            return await self._files.glob(pattern, limit=limit)
+        finally:
+            await asyncio.shield(self._end())

@@ -1,0 +1,184 @@
+"""One pipeline: a box for each program, pipes between them, output collected, everything gone at the end.
+
+Stops: half a pipeline running because the other half could not be made: where there are several boxes, none starts its
+program before all of them stand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from dataclasses import dataclass, field
+
+from bascule.core.box import PipelineRequest, PipelineResult, ProgramRun
+from bascule.core.errors import BasculeError, Malformed, Unavailable
+from bascule.core.plan import ProgramKind
+from bascule.sandboxes.bubblewrap.streams import Collector, Feeder
+from bascule.sandboxes.warden.client import Exit, RunningBox, WardenClient
+from bascule.sandboxes.warden.messages import RunProgram
+
+_GRACE_SECONDS = 5.0
+"""Beyond the wall limit, which the warden keeps; then the gateway kills by itself."""
+
+_MOST_PROGRAMS = 16
+
+
+@dataclass(slots=True)
+class _Descriptors:
+    """Descriptors that are the gateway's only until the boxes have them."""
+
+    held: list[int] = field(default_factory=list)
+
+    def pipe(self) -> tuple[int, int]:
+        """Make a pipe; both ends are closed by :meth:`close`."""
+        ends = os.pipe2(os.O_CLOEXEC)
+        self.held += ends
+        return ends
+
+    def null(self) -> int:
+        """Open ``/dev/null`` both ways."""
+        self.held.append(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+        return self.held[-1]
+
+    def keep(self, descriptor: int) -> int:
+        """Give one up to its new owner."""
+        self.held.remove(descriptor)
+        return descriptor
+
+    def close(self) -> None:
+        """Close what nobody kept."""
+        while self.held:
+            os.close(self.held.pop())
+
+
+class Pipeline:
+    """Runs once. ``run`` returns or raises with nothing of it left."""
+
+    def __init__(self, client: WardenClient, request: PipelineRequest) -> None:
+        if not 1 <= len(request.runs) <= _MOST_PROGRAMS:
+            raise Malformed("pipeline_length", f"a pipeline has 1 to {_MOST_PROGRAMS} programs")
+        self._client = client
+        self._request = request
+        self._boxes: list[RunningBox] = []
+        self._descriptors = _Descriptors()
+        self._kills: set[asyncio.Task[None]] = set()
+        self._feeder: Feeder | None = None
+        self._collectors: list[Collector] = []
+        self._go: int | None = None
+
+    async def run(self) -> PipelineResult:
+        """Run it.
+
+        Raises:
+            Unavailable: a box could not be made; no program ran.
+        """
+        try:
+            await self._start()
+            exits = await self._finish()
+        except BaseException:
+            await asyncio.shield(self._kill_and_wait())
+            raise
+        finally:
+            self._descriptors.close()
+            for stream in (*self._collectors, *((self._feeder,) if self._feeder else ())):
+                stream.close()
+        stdout, stderr = self._collectors
+        broken = next((done for done in exits if done.problem), None)
+        if broken is not None:
+            told = bytes(stderr.content[:200]).decode("utf-8", "replace").strip().splitlines()
+            detail = f": {ascii(told[0])[1:-1]}" if told else ""
+            raise Unavailable(broken.problem, f"a box did not come up{detail}", "see: bascule sandbox probe")
+        return PipelineResult(
+            tuple(done.status for done in exits),
+            bytes(stdout.content),
+            bytes(stderr.content),
+            truncated=stdout.truncated or stderr.truncated,
+            timed_out=any(done.timed_out for done in exits),
+        )
+
+    async def _start(self) -> None:
+        out_read, out_write = self._descriptors.pipe()
+        err_read, err_write = self._descriptors.pipe()
+        limit = self._request.limits.output_bytes
+        self._collectors = [
+            Collector(self._descriptors.keep(end), limit, self._kill_soon) for end in (out_read, err_read)
+        ]
+        source = self._input()
+        block = None
+        if len(self._request.runs) > 1:
+            block, self._go = self._descriptors.pipe()
+        last = len(self._request.runs) - 1
+        for index, run in enumerate(self._request.runs):
+            following, sink = self._descriptors.pipe() if index < last else (-1, out_write)
+            await self._start_one(run, source, sink, err_write, block)
+            source = following
+        # Closing every copy lets readers see the end, and lets waiting boxes go.
+        self._descriptors.close()
+
+    def _input(self) -> int:
+        if not self._request.stdin:
+            return self._descriptors.null()
+        reading, writing = self._descriptors.pipe()
+        self._feeder = Feeder(self._descriptors.keep(writing), self._request.stdin)
+        return reading
+
+    async def _start_one(self, run: ProgramRun, source: int, sink: int, errors: int, block: int | None) -> None:
+        out = self._descriptors.null() if run.drop_stdout else sink
+        if run.merge_stderr:
+            errors = out
+        elif run.drop_stderr:
+            errors = self._descriptors.null()
+        streams = [source, out, errors, *(() if block is None else (block,))]
+        self._boxes.append(await self._client.run(program_request(run, self._request), streams))
+
+    async def _finish(self) -> list[Exit]:
+        try:
+            async with asyncio.timeout(self._request.limits.wall_seconds + _GRACE_SECONDS):
+                exits = [await box.exit for box in self._boxes]
+        except TimeoutError:
+            await self._kill_and_wait()
+            exits = [Exit(done.status, "", timed_out=True) for done in [await box.exit for box in self._boxes]]
+        for collector in self._collectors:
+            await collector.end
+        return exits
+
+    def _kill_soon(self) -> None:
+        task = asyncio.ensure_future(self._kill())
+        self._kills.add(task)
+        task.add_done_callback(self._kills.discard)
+
+    async def _kill(self) -> None:
+        for box in self._boxes:
+            if not box.exit.done():
+                with contextlib.suppress(BasculeError):
+                    await self._client.kill(box.number)
+
+    async def _kill_and_wait(self) -> None:
+        await self._kill()
+        for box in self._boxes:
+            await box.exit
+
+
+def program_request(run: ProgramRun, request: PipelineRequest) -> RunProgram:
+    """Return what the warden is asked for one program.
+
+    Raises:
+        Malformed: a program that was not found, or is one file under many names.
+    """
+    program = run.program
+    if program.kind not in {ProgramKind.NATIVE, ProgramKind.SCRIPT}:
+        raise Malformed("program_not_runnable", f"{program.asked[:100]!r} is not one program in a file of its own")
+    return RunProgram(
+        0,
+        request.key.agent,
+        run.argv,
+        program.path,
+        program.sha256,
+        program.kind,
+        program.interpreter,
+        run.needs,
+        run.writable,
+        run.mounts,
+        request.limits,
+    )
