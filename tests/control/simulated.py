@@ -40,6 +40,7 @@ class SimulatedService:
         self.answered = asyncio.Event()
         self.turns_ended = 0
         self.stopped = asyncio.Event()
+        self.config = "{}"
 
     async def call(self, caller: Caller, request: CallRequest) -> Any:
         self.callers.append(caller)
@@ -180,6 +181,9 @@ class SimulatedService:
         finally:
             self.turns_ended += 1
 
+    async def policy_files(self) -> Any:
+        return {"version": "v", "config": self.config, "approvals": None}
+
     async def shutdown(self, caller: Caller) -> None:
         self.stopped.set()
 
@@ -216,6 +220,8 @@ def serve(home: Path, *, listener: socket.socket | None, connection: socket.sock
 
     async def body() -> None:
         service = SimulatedService()
+        if (home / "bascule.json5").exists():
+            service.config = (home / "bascule.json5").read_text()
         found = place.process(os.getpid())
         hello = Hello("0", os.getpid(), found.started if found else 0, ephemeral=listener is None)
         server = Server(service, Access(home.stat().st_uid, os.getuid()), frozenset, hello)

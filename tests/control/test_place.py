@@ -16,14 +16,14 @@ from bascule.core.errors import BasculeError
 
 def code_of(work: object) -> str:
     with pytest.raises(BasculeError) as caught:
-        work()  # type: ignore[operator]
+        work()
     return caught.value.code
 
 
 def test_a_socket_is_found_below_a_very_long_home(tmp_path: Path) -> None:
     home = tmp_path / ("x" * 200)
     home.mkdir()
-    with place.listen(home) as listener, place.dial(home) as dialled:  # type: ignore[union-attr]
+    with place.listen(home) as listener, place.dial(home) as dialled:
         accepted, _ = listener.accept()
         dialled.sendall(b"hi")
         assert accepted.recv(2) == b"hi"
@@ -43,7 +43,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
 
 def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
     place.listen(tmp_path).close()
-    with place.listen(tmp_path), place.dial(tmp_path) as dialled:  # type: ignore[union-attr]
+    with place.listen(tmp_path), place.dial(tmp_path) as dialled:
         assert dialled.getpeername().endswith("control.sock")
 
 

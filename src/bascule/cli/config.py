@@ -1,10 +1,187 @@
-"""Being written."""
+"""``bascule config``: look into the policy, check it, and see what an edit newly allows. Both files are only read."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
 import typer
+
+from bascule.cli import launch
+from bascule.cli.options import AsJson, Home, Run, example, settle
+from bascule.cli.sink import Column
+from bascule.core.errors import Malformed, Unavailable
+
+if TYPE_CHECKING:
+    from bascule.core.finding import Finding
+    from bascule.core.policy import Policy
+    from bascule.policy.diff import Change
+    from bascule.policy.json5 import Value
+
+FINDINGS: Final = (
+    Column("SEVERITY", "severity"),
+    Column("CHECK", "id"),
+    Column("WHAT", "detail"),
+    Column("REMEDY", "remedy"),
+)
+
+CHANGES: Final = (
+    Column("DIRECTION", "direction"),
+    Column("AGENT", "agent"),
+    Column("WHAT", "subject"),
+    Column("BEFORE", "before"),
+    Column("AFTER", "after"),
+)
+
+_STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[([0-9]{1,6})\]")
+
+
+def get(
+    context: typer.Context,
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Such as agents.list[0].tools.deny")],
+    *,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print one value of bascule.json5, as it is written there."""
+    from bascule.policy.json5 import read  # noqa: PLC0415 (for this group only)
+    from bascule.policy.places import CONFIG_NAME  # noqa: PLC0415 (as above)
+
+    run = settle(context, home, as_json)
+    value = look_up(read(_config_text(run.home), CONFIG_NAME).value, path)
+    if isinstance(value, str) and not run.sink.as_json:
+        run.sink.line(value)
+    else:
+        run.sink.json(value)
+
+
+def look_up(value: Value, path: str) -> Value:
+    """Return the value at a dotted path; list items by ``[index]`` or ``.index``, agents also by their id.
+
+    Raises:
+        Malformed: ``config_path``: there is nothing at the path, or it is no path.
+    """
+    place, seen = 0, ""
+    while place < len(path):
+        step = _STEP.match(path, place)
+        if step is None:
+            raise Malformed("config_path", f"{path[:200]!r} is no path", "write it like agents.list[0].tools.deny")
+        place, seen = step.end(), path[: step.end()]
+        value = _step(value, step[1] if step[1] is not None else step[2], seen)
+    return value
+
+
+def _step(value: Value, name: str, seen: str) -> Value:
+    if isinstance(value, dict) and name in value:
+        return value[name]
+    if isinstance(value, tuple):
+        if name.isascii() and name.isdecimal() and int(name) < len(value):
+            return value[int(name)]
+        for item in value:
+            if isinstance(item, dict) and item.get("id") == name:
+                return item
+    raise Malformed("config_path", f"there is nothing at {seen[:200]}", "see: bascule config check")
+
+
+def _config_text(home: Path) -> bytes:
+    from bascule.host.policy_files import read_policy_file  # noqa: PLC0415 (for this group only)
+    from bascule.policy.places import CONFIG_NAME  # noqa: PLC0415 (as above)
+
+    config = read_policy_file(home / CONFIG_NAME)
+    if config is None:
+        raise Unavailable("policy_missing", f"there is no {home / CONFIG_NAME}", "run: bascule init")
+    return config
+
+
+def check(context: typer.Context, *, home: Home = None, as_json: AsJson = False) -> int:
+    """Check both policy files.
+
+    Exit status: 0 they can be used, 1 something in them is critical, 2 they are broken.
+    """
+    from bascule.core.finding import Severity  # noqa: PLC0415 (for this group only)
+    from bascule.host.policy_files import load  # noqa: PLC0415 (as above)
+
+    run = settle(context, home, as_json)
+    loaded = load(run.home)
+    good = all(finding.severity < Severity.CRITICAL for finding in loaded.findings)
+    rows = [_finding(found) for found in loaded.findings]
+    if run.sink.as_json:
+        run.sink.json({"ok": good, "version": loaded.policy.version, "findings": rows})
+    else:
+        run.sink.table(FINDINGS, rows, "nothing to report")
+        run.sink.line(f"{'ok' if good else 'not fit for use'}: policy {loaded.policy.version[:16]}")
+    return 0 if good else 1
+
+
+def _finding(found: Finding) -> dict[str, str]:
+    severity = str(found.severity)
+    return {"id": found.check, "severity": severity, "detail": found.detail, "remedy": found.remedy}
+
+
+def diff(
+    context: typer.Context,
+    other: Annotated[
+        str | None, typer.Argument(metavar="DIR", help="A directory with older files; else what the gateway runs with.")
+    ] = None,
+    *,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the files now allow or deny that they did not before."""
+    from bascule.host.policy_files import load  # noqa: PLC0415 (for this group only)
+    from bascule.policy.diff import diff_policies  # noqa: PLC0415 (as above)
+
+    run = settle(context, home, as_json)
+    new = load(run.home).policy
+    old = _from_directory(Path(other), run.home) if other is not None else _in_force(run)
+    if old is None:
+        run.sink.note("no gateway runs, so the next verb takes the files as they are")
+    changes = () if old is None else diff_policies(old, new)
+    run.sink.table(CHANGES, list(_rows(changes)), "no difference that matters")
+
+
+def _from_directory(other: Path, home: Path) -> Policy:
+    """Return what the files in another directory would mean in this home."""
+    from bascule.host.policy_files import places, read_policy_file  # noqa: PLC0415 (for this group only)
+    from bascule.policy.compile import compile_policy  # noqa: PLC0415 (as above)
+    from bascule.policy.places import APPROVALS_NAME  # noqa: PLC0415 (as above)
+
+    return compile_policy(_config_text(other), read_policy_file(other / APPROVALS_NAME), places(home))[0]
+
+
+def _in_force(run: Run) -> Policy | None:
+    """Return the policy the running gateway was started with, compiled again; None if none runs."""
+    from bascule.host.policy_files import places  # noqa: PLC0415 (for this group only)
+    from bascule.policy.compile import compile_policy  # noqa: PLC0415 (as above)
+
+    client = launch.running(run.home)
+    if client is None:
+        return None
+    with client:
+        found: dict[str, Any] = client.request("policy_files")
+    config = found["config"].encode("utf-8", "surrogateescape")
+    approvals = None if found["approvals"] is None else found["approvals"].encode("utf-8", "surrogateescape")
+    return compile_policy(config, approvals, places(run.home))[0]
+
+
+def _rows(changes: Iterable[Change]) -> Iterable[dict[str, str]]:
+    for change in changes:
+        yield {
+            "id": f"{change.agent}: {change.subject}" if change.agent else change.subject,
+            "direction": change.direction.value,
+            "agent": change.agent,
+            "subject": change.subject,
+            "before": change.before,
+            "after": change.after,
+        }
 
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    del app
+    group = typer.Typer(rich_markup_mode=None, help="The policy files of this home.")
+    group.command(epilog=example("bascule config get agents.list[0].tools.deny"))(get)
+    group.command(epilog=example("bascule config check"))(check)
+    group.command(epilog=example("bascule config diff"))(diff)
+    app.add_typer(group, name="config")

@@ -162,6 +162,7 @@ METHODS: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType(
         "ledger_show": (Field("seq", int),),
         "sandbox_explain": (_AGENT,),
         "sandbox_probe": (_AGENT,),
+        "policy_files": (),
         "send": (_AGENT, Field("text", str, longest=1 << 20), _MAYBE_SESSION),
         "shutdown": (),
     }

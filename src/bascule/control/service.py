@@ -20,6 +20,7 @@ from bascule.control.shapes import (
     ApprovalRow,
     CallReport,
     ExplainBody,
+    PolicyFiles,
     ProbeBody,
     RecordRow,
     SessionDetail,
@@ -140,6 +141,9 @@ class Service(Protocol):
 
     async def sandbox_probe(self, *, agent: str) -> ProbeBody:
         """Start the agent's boxes and report their self-tests."""
+
+    async def policy_files(self) -> PolicyFiles:
+        """Return both policy files as they were read at start, whatever lies on disk now."""
 
     def send(self, caller: Caller, *, agent: str, text: str, session: str | None) -> AsyncIterator[TurnEvent]:
         """Run one turn on the operator's typed words and yield what happens; ``session`` None is the main session.

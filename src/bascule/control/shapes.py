@@ -231,6 +231,14 @@ class StatusBody(TypedDict):
     problems: list[ErrorBody]
 
 
+class PolicyFiles(TypedDict):
+    """Both policy files as the gateway read them at start: bytes as UTF-8 text with ``surrogateescape``."""
+
+    version: str
+    config: str
+    approvals: str | None
+
+
 class TextEvent(TypedDict):
     """A piece of the answer, in order; pieces may cut words and escape sequences anywhere."""
 

@@ -165,8 +165,9 @@ class Chat:
             self._screen.line(f"? answer elsewhere: bascule approvals approve {approval['id']}")
             return True
         while True:
-            self._screen.piece("? yes, no, show, or later [y/n/show/later] ")
+            # In this order: what is typed once the question mark stands there counts, what came before does not.
             self._desk.keyboard.forget()
+            self._screen.piece("? yes, no, show, or later [y/n/show/later] ")
             answer = self._desk.keyboard.line(interrupt)
             if answer is None:
                 self._screen.line()

@@ -36,13 +36,14 @@ class Keyboard:
             return False
 
     def forget(self) -> None:
-        """Throw away what was typed so far; call it after the question is on the screen.
+        """Wait until the terminal has shown all that was printed, and throw away what was typed so far.
 
         Raises:
             NotPermitted: ``not_a_terminal``.
         """
         self._demand()
         with suppress(termios.error):
+            termios.tcdrain(self._descriptor)
             termios.tcflush(self._descriptor, termios.TCIFLUSH)
 
     def line(self, interrupt: int) -> str | None:

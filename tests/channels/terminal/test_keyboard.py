@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bascule.channels.terminal.keyboard import Keyboard
+from bascule.core.errors import NotPermitted
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    ours, theirs = pty.openpty()
+    yield ours, theirs
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.fixture
+def never() -> Iterator[int]:
+    reader, writer = os.pipe()
+    yield reader
+    os.close(reader)
+    os.close(writer)
+
+
+def queued(descriptor: int) -> None:
+    """Wait until the terminal holds a line: typing reaches the queue a moment later."""
+    for _ in range(1000):
+        if int.from_bytes(_fionread(descriptor), "little"):
+            return
+        time.sleep(0.001)
+    pytest.fail("nothing arrived")
+
+
+def _fionread(descriptor: int) -> bytes:
+    return fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
+
+
+def test_a_line_typed_is_the_answer(terminal: tuple[int, int], never: int) -> None:
+    os.write(terminal[0], b"yes\n")
+    assert Keyboard(terminal[1]).line(never) == "yes"
+
+
+def test_what_was_typed_before_the_card_is_no_answer(terminal: tuple[int, int], never: int) -> None:
+    keyboard = Keyboard(terminal[1])
+    os.write(terminal[0], b"y\ny\n")
+    queued(terminal[1])
+    keyboard.forget()
+    os.write(terminal[0], b"no\n")
+    assert keyboard.line(never) == "no"
+
+
+def test_control_d_is_no_answer(terminal: tuple[int, int], never: int) -> None:
+    os.write(terminal[0], b"\x04")
+    assert Keyboard(terminal[1]).line(never) is None
+
+
+def test_a_line_cut_short_is_no_answer(terminal: tuple[int, int], never: int) -> None:
+    os.write(terminal[0], b"y\x04")
+    assert Keyboard(terminal[1]).line(never) == ""
+    os.write(terminal[0], b"y" * 300 + b"\n")
+    assert Keyboard(terminal[1]).line(never) == ""
+
+
+def test_an_interrupt_comes_first(terminal: tuple[int, int]) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"!")
+    os.write(terminal[0], b"y\n")
+    queued(terminal[1])
+    assert Keyboard(terminal[1]).line(reader) is None
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file", "null", "closed"])
+def test_nothing_else_is_a_keyboard(tmp_path: Path, never: int, kind: str) -> None:
+    (tmp_path / "answers").write_text("y\n")
+    reader, writer = os.pipe()
+    os.write(writer, b"y\n")
+    descriptor = {
+        "pipe": reader,
+        "file": os.open(tmp_path / "answers", os.O_RDONLY),
+        "null": os.open("/dev/null", os.O_RDONLY),
+        "closed": 987_654,
+    }[kind]
+    keyboard = Keyboard(descriptor)
+    assert keyboard.real is False
+    for work in (keyboard.forget, lambda: keyboard.line(never)):
+        with pytest.raises(NotPermitted) as caught:
+            work()
+        assert caught.value.code == "not_a_terminal"
+    os.close(reader)
+    os.close(writer)

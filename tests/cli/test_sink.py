@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tests.cli.program import environment
+
+from bascule.cli import sink as sink_module
+from bascule.cli.sink import Column, Sink, ascii_json, cell, one_line, visible
+from bascule.core.errors import Malformed, Unavailable
+
+NASTY = "\x00\x07\x08\r\x1b\x7f\x80\x9b\xad\u061c\u200b\u200d\u202e\u2066\u2069\u2028\u2029\u3164\ufe0f\ufeff\U000e0041\U000e0100\ud800\udfff\u00a0\u2800"
+TEXT = st.text(st.characters() | st.sampled_from(NASTY) | st.characters(categories=["Cs", "Cf", "Cc", "Zs"]))
+
+
+def hidden(letter: str) -> bool:
+    return letter not in "\n\t" and (letter != " " and unicodedata.category(letter)[0] in "CZ")
+
+
+@given(TEXT)
+@example(NASTY)
+def test_nothing_comes_out_that_does_not_show(text: str) -> None:
+    shown = visible(text)
+    assert [letter for letter in shown if hidden(letter) or letter in NASTY] == []
+    assert visible(shown) == shown
+    shown.encode()
+
+
+@given(TEXT, st.lists(st.integers(0, 60), max_size=6))
+@example("a\x1b[31mb\U000e0041\ud83d\ude00", [1, 2, 3, 6, 7])
+def test_cutting_changes_nothing(text: str, cuts: list[int]) -> None:
+    places = [0, *sorted(cuts), len(text)]
+    pieces = [text[a:b] for a, b in itertools.pairwise(places)]
+    assert "".join(map(visible, pieces)) == visible("".join(pieces))
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S"], exclude_characters=NASTY), max_size=50))
+def test_plain_text_is_left_alone(text: str) -> None:
+    plain = "".join(letter for letter in text if ord(letter) not in sink_module._HIDDEN)
+    assert visible(plain) == plain
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("\x1b[31m", "\\x1b[31m"),
+        ("a\rb", "a\\x0db"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\U000e0041", "\\U000e0041"),
+        ("\ud800", "\\ud800"),
+        ("é 日本 🙂", "é 日本 🙂"),
+        ("a\n\tb", "a\n\tb"),
+        ("a\u00a0b", "a\\xa0b"),
+    ],
+)
+def test_how_it_is_shown(raw: str, shown: str) -> None:
+    assert visible(raw) == shown
+
+
+@given(TEXT)
+def test_one_line_is_one_line(text: str) -> None:
+    assert "\n" not in one_line(text)
+    assert "\t" not in one_line(text)
+
+
+@given(st.recursive(TEXT | st.integers() | st.none(), lambda inner: st.dictionaries(TEXT, inner, max_size=3)))
+def test_json_is_printable_ascii_and_loses_nothing(value: object) -> None:
+    text = ascii_json(value)
+    assert text.isascii()
+    assert text.isprintable()
+    assert json.loads(text) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), ("a\nb", "a\\nb"), (["a", "b"], "a, b"), (3, "3"), ({"a": "\x1b"}, '{"a": "\\u001b"}'), ([], "")],
+)
+def test_cells(value: object, text: str) -> None:
+    assert cell(value) == text
+
+
+class Stream(io.StringIO):
+    def __init__(self, encoding: str = "utf-8", *, terminal: bool = False) -> None:
+        super().__init__()
+        self._encoding, self._terminal = encoding, terminal
+
+    @property
+    def encoding(self) -> str:
+        return self._encoding
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+def streams(monkeypatch: pytest.MonkeyPatch, **kind: bool) -> tuple[Stream, Stream]:
+    out, err = Stream(**kind), Stream()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    return out, err
+
+
+COLUMNS = (Column("ID", "id"), Column("STATE", "state"))
+ROWS = [{"id": "a\x1b[2J", "state": "allow"}, {"id": "[bold]b[/bold]", "state": "deny"}]
+
+
+def test_a_table_off_a_terminal_is_plain_and_unfolded(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, _ = streams(monkeypatch)
+    Sink(as_json=False).table(COLUMNS, [*ROWS, {"id": "x" * 500, "state": "ask"}], "nothing")
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 4
+    assert lines[1].split() == ["a\\x1b[2J", "allow"]
+    assert lines[2].split() == ["[bold]b[/bold]", "deny"]
+    assert "\x1b" not in out.getvalue()
+
+
+def test_a_terminal_gets_colour_unless_it_is_unwanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "90")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    out, _ = streams(monkeypatch, terminal=True)
+    Sink(as_json=False).table(COLUMNS, ROWS, "nothing")
+    assert "\x1b[31m" in out.getvalue() or "\x1b[1m" in out.getvalue()
+    for name, value in (("NO_COLOR", ""), ("TERM", "dumb")):
+        with monkeypatch.context() as inner:
+            inner.setenv(name, value)
+            out, _ = streams(inner, terminal=True)
+            Sink(as_json=False).table(COLUMNS, ROWS, "nothing")
+            assert "\x1b" not in out.getvalue()
+            assert "a\\x1b[2J" in out.getvalue()
+
+
+def test_a_narrow_terminal_gets_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    out, _ = streams(monkeypatch, terminal=True)
+    Sink(as_json=False).table(COLUMNS, ROWS[:1], "nothing")
+    assert out.getvalue() == "id:          a\\x1b[2J\nstate:       allow\n\n"
+
+
+def test_an_empty_table_says_so_beside_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = streams(monkeypatch)
+    Sink(as_json=False).table(COLUMNS, [], "nothing here")
+    assert (out.getvalue(), err.getvalue()) == ("", "nothing here\n")
+    Sink(as_json=True).table(COLUMNS, [], "nothing here")
+    assert out.getvalue() == "[]\n"
+
+
+def test_errors_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = streams(monkeypatch)
+    error = Malformed("some_code", "two\nlines \x1b[1m", "do\x9bthis")
+    Sink(as_json=False).error(error)
+    Sink(as_json=True).error(error)
+    first, second = err.getvalue().splitlines()
+    assert first == "bascule: two lines \\x1b[1m (do\\x9bthis) [some_code]"
+    assert json.loads(second)["error"]["code"] == "some_code"
+    assert out.getvalue() == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_poor_character_set_never_fails(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    out = Stream(encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    Sink(as_json=False).line("é 日 \ud800")
+    out.getvalue().encode(encoding)
+    assert "\\ud800" in out.getvalue()
+
+
+def test_streams_that_are_not_there_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    sink = Sink(as_json=False)
+    sink.line("x")
+    sink.note("x")
+    assert sink.interactive is False
+
+
+@pytest.mark.parametrize("work", ["s.line('x' * 100_000)", "[s.line('x') for _ in range(100_000)]"])
+def test_a_reader_that_has_gone_ends_the_program_quietly(work: str) -> None:
+    program = f"from bascule.cli.sink import Sink\ns = Sink(as_json=False)\ns.line('first')\n{work}\n"
+    child = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(None)
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
+    child.stdout.close()
+    assert child.wait(30) == sink_module.CLOSED_PIPE
+    assert child.stderr is not None
+    assert child.stderr.read() == b""
+    child.stderr.close()
+
+
+def test_a_full_disk_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(Unavailable) as caught:
+            Sink(as_json=False).line("x")
+    assert caught.value.code == "output_failed"
+    assert os.path.exists("/dev/full")
