@@ -187,6 +187,9 @@ class Turns:
             if not task.done():
                 task.cancel()
                 await asyncio.wait((task,))
+            if not task.cancelled():
+                # Looked at, so that asyncio does not report as lost what the turn's own events already said.
+                task.exception()
             raise
         finally:
             self._tasks.pop(turn.session, None)

@@ -20,8 +20,8 @@ def connect(service: Service) -> tuple[Model, httpx2.AsyncClient]:
     """Return the model and the connections it uses."""
     # Each SDK costs more than a second to import, and only one of them is ever needed.
     from anthropic import AsyncAnthropic  # noqa: PLC0415 - see above
-    from pydantic_ai.models.anthropic import AnthropicModel  # noqa: PLC0415
-    from pydantic_ai.providers.anthropic import AnthropicProvider  # noqa: PLC0415
+    from pydantic_ai.models.anthropic import AnthropicModel  # noqa: PLC0415 - as above
+    from pydantic_ai.providers.anthropic import AnthropicProvider  # noqa: PLC0415 - as above
 
     http = client()
     sdk = AsyncAnthropic(api_key=service.key, base_url=service.base_url, http_client=http, max_retries=0)

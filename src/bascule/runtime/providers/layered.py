@@ -97,11 +97,11 @@ class LayeredProvider:
     async def _stream(self, model: Model, ask: Ask, on_text: OnText) -> Reply | Fault:
         # The model layer costs a second to import, and the command line never asks a model.
         from pydantic_ai.direct import model_request_stream  # noqa: PLC0415 - see above
-        from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta  # noqa: PLC0415
-        from pydantic_ai.models import ModelRequestParameters  # noqa: PLC0415
-        from pydantic_ai.settings import ModelSettings  # noqa: PLC0415
+        from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta  # noqa: PLC0415 - as above
+        from pydantic_ai.models import ModelRequestParameters  # noqa: PLC0415 - as above
+        from pydantic_ai.settings import ModelSettings  # noqa: PLC0415 - as above
 
-        from bascule.runtime.providers import translate  # noqa: PLC0415
+        from bascule.runtime.providers import translate  # noqa: PLC0415 - as above
 
         parameters = ModelRequestParameters(function_tools=translate.definitions(ask.tools), native_tools=[])
         async with model_request_stream(

@@ -20,10 +20,10 @@ def connect(service: Service) -> tuple[Model, httpx2.AsyncClient]:
     """Return the model and the connections it uses."""
     # Each SDK costs more than a second to import, and only one of them is ever needed.
     from openai import AsyncOpenAI  # noqa: PLC0415 - see above
-    from pydantic_ai.models.openai import OpenAIChatModel  # noqa: PLC0415
-    from pydantic_ai.profiles.openai import OpenAIModelProfile  # noqa: PLC0415
-    from pydantic_ai.providers.openai import OpenAIProvider  # noqa: PLC0415
-    from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider  # noqa: PLC0415
+    from pydantic_ai.models.openai import OpenAIChatModel  # noqa: PLC0415 - as above
+    from pydantic_ai.profiles.openai import OpenAIModelProfile  # noqa: PLC0415 - as above
+    from pydantic_ai.providers.openai import OpenAIProvider  # noqa: PLC0415 - as above
+    from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider  # noqa: PLC0415 - as above
 
     http = client()
     # Services without keys still want the header; the SDK refuses an empty one and would look for its own.
