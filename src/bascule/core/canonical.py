@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring
 from typing import TypeAlias
 
 from bascule.core.errors import Malformed
@@ -34,7 +35,7 @@ def check_value(value: object, depth: int = 0) -> Json:
         Malformed: a float, an integer beyond ±(2^53-1), a lone surrogate, a foreign type, or nesting beyond 32.
     """
     if depth > MAX_DEPTH:
-        raise Malformed("json_too_deep", f"JSON nested deeper than {MAX_DEPTH}")
+        raise _too_deep()
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -45,7 +46,7 @@ def check_value(value: object, depth: int = 0) -> Json:
         try:
             value.encode("utf-8")
         except UnicodeEncodeError:
-            raise Malformed("json_surrogate", "a string holds a lone surrogate, which is not text") from None
+            raise _surrogate() from None
         return value
     if isinstance(value, list | tuple):
         for item in value:
@@ -58,7 +59,19 @@ def check_value(value: object, depth: int = 0) -> Json:
             check_value(key, depth + 1)
             check_value(item, depth + 1)
         return value
-    raise Malformed("json_number", f"a value of type {type(value).__name__} has no place in arguments")
+    raise _foreign(value)
+
+
+def _foreign(value: object) -> Malformed:
+    return Malformed("json_number", f"a value of type {type(value).__name__} has no place in arguments")
+
+
+def _too_deep() -> Malformed:
+    return Malformed("json_too_deep", f"JSON nested deeper than {MAX_DEPTH}")
+
+
+def _surrogate() -> Malformed:
+    return Malformed("json_surrogate", "a string holds a lone surrogate, which is not text")
 
 
 def canonical(value: Json) -> bytes:
@@ -67,21 +80,45 @@ def canonical(value: Json) -> bytes:
     Raises:
         Malformed: as :func:`check_value`.
     """
-    check_value(value)
-    return _write(value).encode("utf-8")
+    try:
+        return _write(value, 0).encode("utf-8")
+    except UnicodeEncodeError:
+        raise _surrogate() from None
 
 
-def _write(value: Json) -> str:
-    if isinstance(value, Mapping):
-        items = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be"))
-        return "{" + ",".join(f"{_text(key)}:{_write(item)}" for key, item in items) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(_write(item) for item in value) + "]"
-    return _text(value) if isinstance(value, str) else json.dumps(value)
+def _write(value: Json, depth: int) -> str:
+    """Check and write in one pass: every call and every record comes through here, and most of each is strings."""
+    if isinstance(value, str):
+        return _quote(value)
+    if value is None or value is True or value is False:
+        return _WORDS[value]
+    if isinstance(value, int):
+        check_value(value, depth)
+        return int.__repr__(value)
+    if depth > MAX_DEPTH or (depth == MAX_DEPTH and value):
+        raise _too_deep()
+    below = depth + 1
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join([_quote(item) if type(item) is str else _write(item, below) for item in value]) + "]"
+    if isinstance(value, (dict, Mapping)):
+        items = [
+            f"{_quote(key)}:{_quote(item) if type(item) is str else _write(item, below)}" for key, item in _items(value)
+        ]
+        return "{" + ",".join(items) + "}"
+    raise _foreign(value)
 
 
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
+_quote = encode_basestring
+_WORDS: Mapping[bool | None, str] = {None: "null", True: "true", False: "false"}
+
+
+def _items(value: Mapping[str, Json]) -> list[tuple[str, Json]]:
+    try:
+        if all(map(str.isascii, value)):
+            return sorted(value.items())
+        return sorted(value.items(), key=lambda item: str.encode(item[0], "utf-16-be"))
+    except TypeError:
+        raise Malformed("json_key", "an object key is not a string") from None
 
 
 def digest(value: Json) -> str:

@@ -14,13 +14,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from types import MappingProxyType
 
-from bascule.core.canonical import MAX_SAFE_INTEGER, Json, canonical
+from bascule.core.canonical import Json, canonical
 from bascule.core.errors import Malformed
 
 SEPARATOR = "\x1f"
@@ -33,18 +32,6 @@ MAX_BODY = 1 << 20
 """Characters of one record's body; what is longer is kept elsewhere and named by its digest."""
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,47}", re.ASCII)
-_ODD_TEXT = re.compile("[\ud800-\uffff\U00010000-\U0010ffff]")
-
-
-def _object(item: object) -> dict[str, Json]:
-    if isinstance(item, Mapping):
-        return dict(item)
-    raise TypeError
-
-
-_ENCODE = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"), default=_object
-).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,34 +101,10 @@ def body_text(body: Mapping[str, Json]) -> str:
     Raises:
         Malformed: a value without a canonical form, or more than :data:`MAX_BODY` characters.
     """
-    try:
-        text = _ENCODE(body) if _plain(body) else ""
-    except RecursionError:
-        text = ""
-    if not text or (not text.isascii() and _ODD_TEXT.search(text)):
-        # Rare: another type, or text that may hold a lone surrogate or keys that sort otherwise in UTF-16.
-        text = canonical(body).decode("utf-8")
+    text = canonical(body).decode("utf-8")
     if len(text) > MAX_BODY:
         raise Malformed("record_too_long", f"a record's body has {len(text)} characters, more than {MAX_BODY}")
     return text
-
-
-def _plain(value: object) -> bool:
-    """True for what the quick encoder writes exactly as :func:`canonical` would, apart from rare text.
-
-    A record is written for every step of every call, so this is the one place that looks twice to be fast.
-    """
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return True
-    if kind is dict or kind is MappingProxyType:
-        items: Iterable[tuple[object, object]] = value.items()  # type: ignore[attr-defined]  # both types have items
-        return all(type(key) is str and (type(item) is str or _plain(item)) for key, item in items)
-    if kind is list or kind is tuple:
-        return all(map(_plain, value))  # type: ignore[call-overload]  # the exact types above are iterable
-    if isinstance(value, int):
-        return -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
-    return isinstance(value, str)
 
 
 def record_bytes(seq: int, at: str, made: Entry) -> bytes:

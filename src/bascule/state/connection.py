@@ -118,11 +118,12 @@ class Database:
         self._broken = ""
         self._written = 0
         self._synced = 0
-        self._folding = False
+        self._fold_at = CHECKPOINT_PAGES
         _create_privately(path)
         try:
             self._connection = _connect(self._where)
             self._connection.set_wal_hook(self._wal_grew)
+            self._writer = self._connection.cursor().execute
         except apsw.Error as error:
             raise fault(error, self._where) from error
         self._log = self._open_log()
@@ -186,7 +187,7 @@ class Database:
             if self._current is not None:
                 raise RuntimeError("a transaction is already open in this thread")
             try:
-                self._connection.execute(sql, bindings)
+                self._writer(sql, bindings)
             except apsw.Error as error:
                 raise fault(error, self._where) from error
             self._written += 1
@@ -278,25 +279,30 @@ class Database:
         return log
 
     def _wal_grew(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
-        if pages >= CHECKPOINT_PAGES and not self._folding:
-            self._folding = True
+        if pages >= self._fold_at:
+            # Should folding fail (a full disk), the log keeps every row, and grows this much before the next attempt.
+            self._fold_at = pages + CHECKPOINT_PAGES
             self.background(self._fold)
         return apsw.SQLITE_OK
 
     def _fold(self) -> None:
-        """Copy the log back into the file through a second connection, so that no writer waits for the disk."""
+        """Copy the log back into the file through a second connection.
+
+        The bulk is copied while others write. Then, with writers held off for the last few pages, the rest: only a
+        log that is copied whole starts again from its beginning.
+        """
         try:
             side = apsw.Connection(self._where, flags=apsw.SQLITE_OPEN_READWRITE)
             try:
                 side.execute("PRAGMA synchronous=NORMAL")
                 side.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                with self._lock:
+                    side.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                    self._fold_at = CHECKPOINT_PAGES
             finally:
                 side.close()
         except apsw.Error:
-            # The log keeps every row; the next commit beyond the limit tries again.
             return
-        finally:
-            self._folding = False
 
 
 def _create_privately(path: Path) -> None:
