@@ -22,6 +22,7 @@ _GRACE_SECONDS = 5.0
 """Beyond the wall limit, which the warden keeps; then the gateway kills by itself."""
 
 _MOST_PROGRAMS = 16
+_FAILED = "box_failed"
 
 
 @dataclass(slots=True)
@@ -76,6 +77,11 @@ class Pipeline:
         try:
             await self._start()
             exits = await self._finish()
+        except Unavailable as error:
+            await asyncio.shield(self._kill_and_wait())
+            if error.code == _FAILED:
+                raise self._explained(_FAILED) from None
+            raise
         except BaseException:
             await asyncio.shield(self._kill_and_wait())
             raise
@@ -86,9 +92,7 @@ class Pipeline:
         stdout, stderr = self._collectors
         broken = next((done for done in exits if done.problem), None)
         if broken is not None:
-            told = bytes(stderr.content[:200]).decode("utf-8", "replace").strip().splitlines()
-            detail = f": {ascii(told[0])[1:-1]}" if told else ""
-            raise Unavailable(broken.problem, f"a box did not come up{detail}", "see: bascule sandbox probe")
+            raise self._explained(broken.problem)
         return PipelineResult(
             tuple(done.status for done in exits),
             bytes(stdout.content),
@@ -96,6 +100,14 @@ class Pipeline:
             truncated=stdout.truncated or stderr.truncated,
             timed_out=any(done.timed_out for done in exits),
         )
+
+    def _explained(self, code: str) -> Unavailable:
+        """A box that did not come up, with bubblewrap's own first words."""
+        errors = self._collectors[1]
+        errors.drain()
+        told = bytes(errors.content[:200]).decode("utf-8", "replace").strip().splitlines()
+        detail = f": {ascii(told[0])[1:-1]}" if told else ""
+        return Unavailable(code, f"a box did not come up{detail}", "see: bascule sandbox probe")
 
     async def _start(self) -> None:
         out_read, out_write = self._descriptors.pipe()

@@ -42,6 +42,11 @@ class Collector:
             self.truncated = True
             self._overflow()
 
+    def drain(self) -> None:
+        """Read what already lies in the pipe, once."""
+        if self._descriptor >= 0:
+            self._read()
+
     def close(self) -> None:
         """Stop reading; the writer then gets ``SIGPIPE``."""
         if self._descriptor >= 0:

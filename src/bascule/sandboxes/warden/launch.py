@@ -26,6 +26,7 @@ from bascule.linux.calls import (
     clone_mount,
     die_with_parent,
     drop_account,
+    mount_proc,
     mount_tmpfs,
     restrict_mount,
     set_namespace,
@@ -202,6 +203,8 @@ def _prepare(group: Group) -> None:
     unshare(CLONE_NEWNS)
     stop_propagation()
     group.join()
+    # bubblewrap looks its children up in /proc by the numbers they have in this process namespace.
+    mount_proc("/proc")
     Path("/proc/self/oom_score_adj").write_text("500", "ascii")
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
