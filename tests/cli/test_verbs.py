@@ -200,3 +200,22 @@ def test_a_reader_that_has_gone_is_no_traceback(tmp_path: Path, words: tuple[str
     assert done.returncode == 141
     assert b"Traceback" not in done.stderr
     assert b"Exception" not in done.stderr
+
+
+def test_whatever_breaks_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("two\nlines \x1b[2J")
+
+    monkeypatch.setattr("bascule.cli.launch.connect", broken)
+    ran = inside(tmp_path, "status")
+    assert (ran.status, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert "ZeroDivisionError: two lines \\x1b[2J" in ran.err
+
+
+def test_control_c_is_status_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bascule.cli.launch.connect", interrupted)
+    assert inside(tmp_path, "status").status == 130
+    assert inside(tmp_path, "call", "a", "fine").status == 130

@@ -221,3 +221,32 @@ def test_requests_under_way_are_bounded_and_ids_are_not_reused() -> None:
         assert (await peer.get())["id"] == 100
 
     talk(scene)
+
+
+def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bascule.control.server.MAX_CONNECTIONS", 2)
+    listener = place.listen(tmp_path)
+
+    async def body() -> list[str]:
+        serving = asyncio.ensure_future(simulated_server(SimulatedService()).serve(listener))
+        peers = []
+        for _ in range(3):
+            dialled = place.dial(tmp_path)
+            dialled.setblocking(False)
+            peers.append(Peer(dialled))
+        said = [next(iter(await peer.get())) for peer in peers]
+        peers[0].connection.close()
+        await asyncio.sleep(0.05)
+        late = place.dial(tmp_path)
+        late.setblocking(False)
+        said.append(next(iter(await Peer(late).get())))
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        assert await peers[1].get() is None, "the end of serving ends every connection"
+        for peer in peers:
+            peer.connection.close()
+        late.close()
+        return said
+
+    assert asyncio.run(body()) == ["hello", "hello", "refused", "hello"]
+    listener.close()

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from bascule.cli.options import AsJson, Home, Run, example, settle
+from bascule.cli.sink import is_terminal
 from bascule.control.client import Client
 from bascule.core.errors import Malformed, NotPermitted
 
@@ -31,7 +32,7 @@ def chat(
     run = settle(context, home, as_json)
     if run.sink.as_json:
         raise Malformed("usage", "chat is for people", "use: bascule send AGENT TEXT --json")
-    if not (run.sink.interactive and sys.stdin is not None and sys.stdin.isatty()):
+    if not (run.sink.interactive and is_terminal(sys.stdin)):
         raise NotPermitted("not_a_terminal", "chat needs a terminal", "use: bascule send AGENT TEXT")
     with run.connect() as gateway:
         found = gateway.request("agents_show", agent=agent)

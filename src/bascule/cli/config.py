@@ -102,9 +102,12 @@ def check(context: typer.Context, *, home: Home = None, as_json: AsJson = False)
     """
     from bascule.core.finding import Severity  # noqa: PLC0415 (for this group only)
     from bascule.host.policy_files import load  # noqa: PLC0415 (as above)
+    from bascule.policy.examples import read_examples  # noqa: PLC0415 (as above)
+    from bascule.policy.places import CONFIG_NAME  # noqa: PLC0415 (as above)
 
     run = settle(context, home, as_json)
     loaded = load(run.home)
+    read_examples(loaded.config, CONFIG_NAME)
     good = all(finding.severity < Severity.CRITICAL for finding in loaded.findings)
     rows = [_finding(found) for found in loaded.findings]
     if run.sink.as_json:

@@ -25,7 +25,7 @@ from bascule.cli import (
 )
 from bascule.cli.options import AsJson, Home
 from bascule.cli.sink import Sink
-from bascule.core.errors import BasculeError, Malformed
+from bascule.core.errors import BasculeError, Malformed, Unavailable
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT."""
@@ -86,6 +86,10 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 (a person gets one line whatever broke; its type says where to look)
+        message = f"bascule failed inside with {type(error).__name__}: {error}"
+        sink.error(Unavailable("internal_error", message, "please report it"))
+        return 1
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from bascule.cli.call import verdict_lines
 from bascule.cli.chat import Session, talk
 from bascule.cli.exits import Exit
 from bascule.cli.options import AsJson, Home, example, settle
-from bascule.cli.sink import Sink
+from bascule.cli.sink import Sink, is_terminal
 from bascule.control.client import Client
 
 
@@ -35,7 +35,7 @@ def send(  # noqa: PLR0913 (one parameter an option)
     run = settle(context, home, as_json)
     words = sys.stdin.read() if text == "-" else text
     with run.connect() as gateway:
-        if run.sink.interactive and not run.sink.as_json and text != "-" and sys.stdin.isatty():
+        if run.sink.interactive and not run.sink.as_json and text != "-" and is_terminal(sys.stdin):
             talk(run, gateway, agent, session, words)
             return Exit.SUCCEEDED
         turn = _Turn(run.sink)

@@ -100,7 +100,7 @@ class Sink:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.interactive = _is_terminal(sys.stdout)
+        self.interactive = is_terminal(sys.stdout)
         plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
         self.colour = self.interactive and not plain and not as_json
 
@@ -195,7 +195,8 @@ def cell(value: object) -> str:
     return ascii_json(value)
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
+    """True if the stream is there, open, and a terminal."""
     try:
         return stream is not None and stream.isatty()
     except ValueError:

@@ -95,7 +95,7 @@ class Server:
         try:
             while True:
                 connection, _ = await loop.sock_accept(listener)
-                task = loop.create_task(self.attend(connection))
+                task = loop.create_task(self._attend(connection, crowded=len(self._open) >= MAX_CONNECTIONS))
                 self._open.add(task)
                 task.add_done_callback(self._open.discard)
         finally:
@@ -103,6 +103,9 @@ class Server:
 
     async def attend(self, connection: socket.socket) -> None:
         """Serve one connection until the other end closes it; its unfinished requests are cancelled then."""
+        await self._attend(connection, crowded=False)
+
+    async def _attend(self, connection: socket.socket, *, crowded: bool) -> None:
         connection.settimeout(0)
         reader, writer = await asyncio.open_unix_connection(sock=connection)
         lock = asyncio.Lock()
@@ -113,7 +116,7 @@ class Server:
                 await writer.drain()
 
         try:
-            caller = await self._greet(connection, send)
+            caller = await self._greet(connection, send, crowded=crowded)
             if caller is not None:
                 await _Conversation(self._service, caller, send).run(reader)
         except (ConnectionError, TimeoutError):
@@ -123,11 +126,11 @@ class Server:
             with suppress(ConnectionError, OSError):
                 await writer.wait_closed()
 
-    async def _greet(self, connection: socket.socket, send: _Sender) -> Caller | None:
+    async def _greet(self, connection: socket.socket, send: _Sender, *, crowded: bool) -> Caller | None:
         caller = peer_of(connection)
         try:
             self._access.check(caller.uid, self._agent_uids())
-            if len(self._open) > MAX_CONNECTIONS:
+            if crowded:
                 raise Unavailable("too_many_connections", "too many verbs speak to the gateway at once", "try again")
         except BasculeError as error:
             LOG.warning("control connection refused: %s", error.message)
