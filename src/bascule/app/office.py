@@ -23,6 +23,7 @@ from bascule.control.shapes import (
     CheckBody,
     ErrorBody,
     ExplainBody,
+    PolicyFiles,
     ProbeBody,
     RecordRow,
     SessionDetail,
@@ -36,10 +37,11 @@ from bascule.core.canonical import Json
 from bascule.core.errors import BasculeError, Malformed, NotPermitted
 from bascule.core.ids import SessionKey, cli_session, parse_agent_id, parse_session_key
 from bascule.core.label import OPERATOR, Confidentiality, Integrity, Label
-from bascule.core.policy import AgentPolicy, Policy
+from bascule.core.policy import AgentPolicy
 from bascule.core.ports import Boxes, Tool
 from bascule.desk.pending import PendingDesk
 from bascule.gate import Gate
+from bascule.host.policy_files import Loaded
 from bascule.host.posture import Snapshots
 from bascule.ledger.chain import Record
 from bascule.ledger.store import Ledger
@@ -68,7 +70,7 @@ class Staff:
     """Everyone the office hands on to; ``stop`` ends the process after the answer is out."""
 
     identity: Identity
-    policy: Policy
+    loaded: Loaded
     tools: Mapping[str, Tool]
     gate: Gate
     desk: PendingDesk
@@ -90,7 +92,7 @@ class Office:
 
     async def status(self) -> StatusBody:
         """See the protocol."""
-        who, policy = self._to.identity, self._to.policy
+        who, policy = self._to.identity, self._to.loaded.policy
         return StatusBody(
             home=who.home,
             version=who.version,
@@ -147,7 +149,7 @@ class Office:
 
     async def agents_list(self) -> list[AgentRow]:
         """See the protocol."""
-        return [await self._agent(rules) for _, rules in sorted(self._to.policy.agents.items())]
+        return [await self._agent(rules) for _, rules in sorted(self._to.loaded.policy.agents.items())]
 
     async def agents_show(self, *, agent: str) -> AgentDetail:
         """See the protocol."""
@@ -158,7 +160,9 @@ class Office:
     async def _agent(self, rules: AgentPolicy) -> AgentRow:
         missing = await self._to.snapshots.missing(rules)
         problems = [f"{need}: {why}" for need, why in sorted(missing.items())]
-        return portraits.row(rules, self._to.policy, self._to.tools, self._to.containment.reason(rules.id), problems)
+        return portraits.row(
+            rules, self._to.loaded.policy, self._to.tools, self._to.containment.reason(rules.id), problems
+        )
 
     async def sessions_list(self, *, agent: str | None) -> list[SessionRow]:
         """See the protocol."""
@@ -213,6 +217,15 @@ class Office:
             check = CheckBody(id=error.code, ok=False, detail=error.message, remedy=error.remedy)
             return ProbeBody(agent=rules.id, backend=rules.sandbox.backend.value, ok=False, checks=[check])
 
+    async def policy_files(self) -> PolicyFiles:
+        """See the protocol."""
+        loaded = self._to.loaded
+        return PolicyFiles(
+            version=loaded.policy.version,
+            config=loaded.config.decode("utf-8", "surrogateescape"),
+            approvals=None if loaded.approvals is None else loaded.approvals.decode("utf-8", "surrogateescape"),
+        )
+
     def send(self, caller: Caller, *, agent: str, text: str, session: str | None) -> AsyncIterator[TurnEvent]:
         """See the protocol."""
         return self._to.conversations.send(caller, self._rules(agent), text, session)
@@ -224,9 +237,9 @@ class Office:
 
     def _rules(self, untrusted_agent: str) -> AgentPolicy:
         agent = parse_agent_id(untrusted_agent)
-        if agent not in self._to.policy.agents:
+        if agent not in self._to.loaded.policy.agents:
             raise Malformed("agent_unknown", f"there is no agent {agent}", "see: bascule agents list")
-        return self._to.policy.agents[agent]
+        return self._to.loaded.policy.agents[agent]
 
 
 def _session(info: SessionInfo) -> SessionRow:

@@ -46,14 +46,18 @@ class Edit:
 
     async def run(self, call: Call, confinement: Confinement) -> Outcome:
         """Replace the text and say what now stands there."""
-        files = await self._boxes.files(BoxKey(call.agent, call.session), tuple(confinement.mounts or ()))
+        key, mounts = BoxKey(call.agent, call.session), tuple(confinement.mounts or ())
         place = call.paths[0].place
+        expected = call.bindings.get("pre_image") or await (await self._boxes.files(key, mounts)).identify(place.box)
+        if not expected:
+            raise Unavailable("file_missing", f"there is no file {place.host}", "use write to make it")
+        files = await self._boxes.files(key, mounts)
         sha256 = await files.edit(
             place.box,
             str(call.args["oldText"]),
             str(call.args["newText"]),
             every=call.args.get("replaceAll") is True,
-            expected_sha256=call.bindings.get("pre_image", ""),
+            expected_sha256=expected,
         )
         return Outcome(ok=True, content=f"edited {place.host} (sha256 {sha256})".encode(), label=call.label)
 

@@ -1,0 +1,253 @@
+"""The gateway process from start to end, and the short life before it in which rights are given up.
+
+Stops: a gateway that listens before its boxes can be made and its state is open, and one that ends without closing its
+ledger. Does not stop: ``kill -9``; the next start finds and names what was under way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+import bascule
+from bascule.app.wiring import BUILT_TOOLS, Ground, House, SystemClock, open_house
+from bascule.control import place
+from bascule.control.access import Access
+from bascule.control.server import Hello, Server
+from bascule.core.errors import BasculeError, Unavailable
+from bascule.core.ids import AgentId
+from bascule.gate import Boundary
+from bascule.host import accounts, split
+from bascule.host.directories import CANARY
+from bascule.host.policy_files import load
+from bascule.host.programs import HostPrograms
+from bascule.linux.calls import die_with_parent, forbid_new_privileges
+from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
+from bascule.sandboxes.warden.client import WardenClient
+from bascule.sandboxes.warden.config import config_here, warden_command
+
+LOG = logging.getLogger("bascule")
+
+READY = b"+"
+"""What the gateway tells its parent once it serves."""
+
+
+def serve(home: Path, *, listener: socket.socket | None, connection: socket.socket | None) -> None:
+    """Start warden and gateway, and return when the gateway is gone; the warden then ends by itself.
+
+    Args:
+        home: absolute path.
+        listener: a bound socket to serve on until told to stop, or None.
+        connection: the one connection to serve, or None.
+
+    Raises:
+        BasculeError: they cannot start; the reason is the gateway's own.
+    """
+    served = listener if listener is not None else connection
+    if served is None:
+        raise ValueError("a gateway needs a socket to serve")
+    home = Path(os.path.realpath(home))
+    start = plan_start(home, load(home).policy.agents)
+    told, tell = os.pipe()
+    with split.start_warden(start) as warden:
+        kind = "listener" if listener is not None else "connection"
+        numbers = (served.fileno(), warden.fileno(), tell)
+        gateway = os.fork()
+        if gateway == 0:
+            _become(start, (str(home), kind, *map(str, numbers)), numbers, tell)
+    os.close(tell)
+    served.close()
+    _forward(gateway)
+    refused = _refusal(told)
+    status = os.waitstatus_to_exitcode(os.waitpid(gateway, 0)[1])
+    if refused is not None:
+        raise refused
+    if status:
+        raise Unavailable("gateway_ended", f"the gateway ended with status {status}", "see logs/gateway.log")
+
+
+def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:
+    """Return what a warden's start needs, after giving every agent its account.
+
+    Raises:
+        BasculeError: accounts cannot be had.
+    """
+    table = accounts.settle(home, agents)
+    canary = str(home / "state" / CANARY)
+    code = str(Path(bascule.__file__).resolve().parent)
+    config = config_here(str(home), table.agents, table.gateway, protected=(code,), canary=canary)
+    subordinate = None
+    if os.geteuid() != 0:
+        groups = accounts.subordinate_groups()
+        subordinate = split.Subordinate(table.base, groups.first, min(table.count, groups.count))
+    owner = home.stat().st_uid
+    return split.Start(
+        str(home), owner, table.gateway, table.agents, lambda number: warden_command(config, number), subordinate
+    )
+
+
+def _become(start: split.Start, arguments: Sequence[str], descriptors: Sequence[int], tell: int) -> NoReturn:
+    """Turn a fresh child into the gateway; whatever goes wrong before is told and ends it."""
+    try:
+        if start.subordinate is None:
+            split.become_gateway(
+                split.needed_paths(start.home, str(Path(bascule.__file__).resolve().parent)), start.gateway
+            )
+        else:
+            forbid_new_privileges()
+        die_with_parent(signal.SIGTERM)
+        split.exec_module("bascule.app.process", arguments, descriptors)
+    except BasculeError as error:
+        _tell(tell, error)
+    except BaseException as error:  # noqa: BLE001 -- nothing of a half-made process may go on
+        _tell(tell, Unavailable("gateway_start", f"the gateway cannot start: {error}"))
+    finally:
+        os._exit(125)
+
+
+def _tell(tell: int, error: BasculeError) -> None:
+    with suppress(OSError):
+        os.write(tell, f"{error.code}\0{error.message}\0{error.remedy}".encode("utf-8", "backslashreplace"))
+
+
+def _forward(gateway: int) -> None:
+    """Hand signals that mean "stop" on to the gateway; it ends in order, and then so do we."""
+
+    def hand_on(number: int, _frame: object) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(gateway, number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, hand_on)
+
+
+def _refusal(told: int) -> BasculeError | None:
+    """Wait until the gateway serves or ends; return why it could not start, if it said so."""
+    said = b""
+    while (part := _read(told)) and not said.startswith(READY):
+        said += part
+    os.close(told)
+    if not said or said.startswith(READY):
+        return None
+    code, message, remedy = (*said.decode("utf-8", "replace").split("\0"), "", "")[:3]
+    return Unavailable(code, message, remedy)
+
+
+def _read(descriptor: int) -> bytes:
+    while True:
+        try:
+            return os.read(descriptor, 4096)
+        except InterruptedError:
+            continue
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Be the gateway: all rights are gone, all descriptors are here."""
+    parser = argparse.ArgumentParser(prog="bascule-gateway")
+    parser.add_argument("home", type=Path)
+    parser.add_argument("kind", choices=("listener", "connection"))
+    for name in ("served", "warden", "tell"):
+        parser.add_argument(name, type=int)
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    return run(given.home, given.kind, given.served, given.warden, given.tell, lambda _boundary: None)
+
+
+def run(home: Path, kind: str, served: int, warden: int, tell: int, reached: Callable[[Boundary], None]) -> int:  # noqa: PLR0913, PLR0917 -- a process's whole inheritance
+    """Serve until told to stop; return the exit status.
+
+    Args:
+        home: absolute path.
+        kind: ``listener`` or ``connection``: what ``served`` is.
+        served: descriptor to serve on.
+        warden: descriptor of the socket to the warden.
+        tell: descriptor to say on that we serve, or why we cannot.
+        reached: told every boundary a crossing passes.
+    """
+    for descriptor in (served, warden, tell):
+        os.set_inheritable(descriptor, False)
+    os.umask(0o077)
+    try:
+        asyncio.run(_serve(home, kind, served, warden, tell, reached))
+    except BasculeError as error:
+        LOG.error("%s", error)  # noqa: TRY400 -- one line says it; the trace would not help an operator
+        _tell(tell, error)
+        return 1
+    return 0
+
+
+async def _serve(  # noqa: PLR0913, PLR0917 -- as above
+    home: Path, kind: str, served: int, warden: int, tell: int, reached: Callable[[Boundary], None]
+) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loaded = load(home, BUILT_TOOLS)
+    client = WardenClient.attach(socket.socket(fileno=warden))
+    table = accounts.load(home)
+    uids = frozenset(table.agents.values()) if table else frozenset()
+    ground = Ground(
+        home=home,
+        loaded=loaded,
+        boxes=BubblewrapBoxes(client, loaded.policy.agents, table.agents if table else {}, os.geteuid()),
+        programs=HostPrograms(),
+        environment=os.environ,
+        mode="rootless" if table and table.gateway < accounts.FIRST_UID else "root",
+        ephemeral=kind == "connection",
+        log=lambda line: LOG.info("%s", line),
+        stop=stopping.set,
+        reached=reached,
+        clock=SystemClock(),
+    )
+    try:
+        async with open_house(ground) as house:
+            await _attend(home, house, socket.socket(fileno=served), ground, uids, stopping, tell)
+    finally:
+        client.close()
+
+
+async def _attend(  # noqa: PLR0913, PLR0917 -- as above
+    home: Path,
+    house: House,
+    served: socket.socket,
+    ground: Ground,
+    agent_uids: frozenset[int],
+    stopping: asyncio.Event,
+    tell: int,
+) -> None:
+    own = place.process(os.getpid())
+    hello = Hello(bascule.__version__, os.getpid(), own.started if own else 0, ground.ephemeral)
+    server = Server(house.office, Access(home.stat().st_uid, os.geteuid()), lambda: agent_uids, hello)
+    if not ground.ephemeral:
+        await house.conversations.take_up()
+    serving = asyncio.ensure_future(server.attend(served) if ground.ephemeral else server.serve(served))
+    os.write(tell, READY)
+    os.close(tell)
+    ended = asyncio.ensure_future(stopping.wait())
+    ticking = asyncio.ensure_future(_tick(house))
+    await asyncio.wait((serving, ended), return_when=asyncio.FIRST_COMPLETED)
+    for task in (serving, ended, ticking):
+        task.cancel()
+    await asyncio.gather(serving, ended, ticking, return_exceptions=True)
+
+
+async def _tick(house: House) -> None:
+    """Let questions run out on time even if nobody looks."""
+    while True:
+        await asyncio.sleep(1)
+        with suppress(BasculeError):
+            await house.desk.tick()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
