@@ -167,6 +167,11 @@ def test_origin_and_word_say_where_a_path_stands() -> None:
     ]
 
 
+def test_a_file_that_is_both_an_operand_and_a_redirect_is_told_twice() -> None:
+    (command,) = read_command("tee out out > out").commands
+    assert [(operand.path, operand.redirect) for operand in path_operands(command)] == [("out", False), ("out", True)]
+
+
 @given(st.sampled_from([*TABLE, "find", "prog", "echo"]), st.lists(st.text(max_size=12), max_size=6))
 def test_any_words_at_all_give_operands_of_those_words(name: str, words: list[str]) -> None:
     command = Command(tuple(Word(word) for word in [name, *words]))

@@ -49,8 +49,14 @@ class Token:
 
 # Each run stops at the first character that could mean something; what stops it is then looked at by name.
 _PLAIN = re.compile(r"[A-Za-z0-9_./,:=@%+^\-\]}#!\u0080-\U0010ffff]+")
-# The common cases in one step: a word of plain characters, or one single-quoted word, up to a blank or operator.
-_COMMON = re.compile(r"[ \t]*+(?:(?!#)([A-Za-z0-9_./,:=@%+^\-\]}#!]++)|'([^'\u0080-\U0010ffff]*)')(?=[ \t|;&]|\Z)")
+# The common cases in one step, blanks before them included: a word of plain characters, one quoted word without
+# escapes, an operator that stands alone. Group 1, 2, 3 and 4.
+_COMMON = re.compile(
+    r"[ \t]*+(?:(?!#)([A-Za-z0-9_./,:=@%+^\-\]}#!]++)(?=[ \t|;&]|\Z)"
+    r"|'([^']*+)'(?=[ \t|;&]|\Z)"
+    r'|"([^"\\$`]*+)"(?=[ \t|;&]|\Z)'
+    r"|(&&|\|\|?|;)(?=[ \t]))"
+)
 _BLANKS = re.compile(r"[ \t]+")
 _IN_SINGLE = re.compile(r"[^']*")
 _IN_DOUBLE = re.compile(r'[^"\\$`]*')
@@ -82,8 +88,8 @@ def tokens(untrusted_text: str) -> tuple[Token, ...]:
     at = 0
     while at < len(text):
         if common := _COMMON.match(text, at):
+            found.append(_common(common))
             at = common.end()
-            found.append(_common(common, at))
             continue
         if blanks := _BLANKS.match(text, at):
             at = blanks.end()
@@ -106,11 +112,13 @@ def tokens(untrusted_text: str) -> tuple[Token, ...]:
     return tuple(found)
 
 
-def _common(match: re.Match[str], end: int) -> Token:
-    plain, quoted = match.groups()
-    if plain is not None:
-        return Token(Kind.WORD, plain, match.start(1), end)
-    return Token(Kind.WORD, quoted, match.start(2) - 1, end, bare=False)
+def _common(match: re.Match[str]) -> Token:
+    group, end = match.lastindex or 0, match.end()
+    if group == 1:
+        return Token(Kind.WORD, match[1], match.start(1), end)
+    if group == 4:
+        return Token(Kind.OPERATOR, match[4], match.start(4), end)
+    return Token(Kind.WORD, match[group], match.start(group) - 1, end, bare=False)
 
 
 def _check_characters(text: str) -> None:

@@ -42,7 +42,7 @@ class Operand:
 
 
 def path_operands(command: Command) -> tuple[Operand, ...]:
-    """Return every path the command names, redirects included, ``/dev/null`` not; each path and access once.
+    """Return every path the command names, redirects included, ``/dev/null`` not; each path and access once of each.
 
     Call it after globs are expanded; a command that still holds one is treated like an unknown program's.
     """
@@ -51,15 +51,15 @@ def path_operands(command: Command) -> tuple[Operand, ...]:
     if found is None:
         roles = _roles_of_unknown(_table_name(command))
         found = [item for index, word in enumerate(words[1:]) for item in _possible(index, word, *roles)]
-    operands: dict[tuple[str, Access], Operand] = {}
+    operands: dict[tuple[str, Access, bool], Operand] = {}
     for index, path, role in found:
         for part in _readings(index, path, role):
             access = access_of(part[2])
             if access is not None and part[1]:
                 origin = f"word {index + 2} of {words[0]}"
-                operands.setdefault((part[1], access), Operand(words[index + 1], part[1], access, origin))
+                operands.setdefault((part[1], access, False), Operand(words[index + 1], part[1], access, origin))
     for operand in _redirects(command):
-        operands.setdefault((operand.path, operand.access), operand)
+        operands.setdefault((operand.path, operand.access, True), operand)
     return tuple(operands.values())
 
 

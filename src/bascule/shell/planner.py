@@ -54,6 +54,9 @@ BUILTINS = {name: remedy for remedy, names in _BUILTINS_BY_REMEDY.items() for na
 ``true`` and ``false`` are programs like any other.
 """
 
+_NO_PROGRAMS = RESERVED | BUILTINS.keys()
+_ORDINARY = re.compile(r"[A-Za-z0-9_./-]+")
+
 
 @dataclass(slots=True)
 class _Draft:
@@ -157,7 +160,10 @@ def _command(draft: _Draft, *, first: bool, last: bool) -> Command:
 
 
 def _check_program(token: Token) -> None:
-    name, where = token.text, f"at character {token.start + 1}"
+    name = token.text
+    if token.bare and token.glob is None and name not in _NO_PROGRAMS and _ORDINARY.fullmatch(name):
+        return
+    where = f"at character {token.start + 1}"
     if token.glob is not None:
         raise Malformed("shell_glob_command", f"a pattern {where} stands for the program", "name the program in full")
     if not name:
@@ -166,10 +172,10 @@ def _check_program(token: Token) -> None:
         raise Malformed("shell_assignment", f"an assignment {where} stands before the command", _NO_VARIABLES)
     if name.startswith("!"):
         raise Malformed("shell_negation", f"'!' {where} negates or recalls history", "leave it out; use '||'")
-    if name in RESERVED:
-        raise Malformed("shell_reserved_word", f"{name!r} {where} is shell syntax, not a program", _NO_FLOW)
     if name.startswith("%"):
         raise Malformed("shell_builtin", f"{name[:40]!r} {where} resumes a job of the shell", _NO_JOBS)
+    if name in RESERVED:
+        raise Malformed("shell_reserved_word", f"{name!r} {where} is shell syntax, not a program", _NO_FLOW)
     if name in BUILTINS:
         raise Malformed("shell_builtin", f"{name!r} {where} exists only inside a shell", BUILTINS[name])
 

@@ -21,6 +21,7 @@ _LANGUAGE = Language(tree_sitter_bash.language())
 
 _CONTAINERS = frozenset({"program", "list", "pipeline", "command", "redirected_statement", "command_name"})
 _WORDS = frozenset({"word", "number", "string", "raw_string", "concatenation"})
+_LEAVES = frozenset({"word", "raw_string"})
 _OPERATORS = frozenset({"|", "&&", "||", ";"})
 _REDIRECTS = frozenset({"<", ">", ">>", ">&", "&>", "&>>"})
 _PARTS = frozenset({"word", "number", "string", "raw_string", "string_content", '"', "{", "}", "[", "]"})
@@ -73,7 +74,8 @@ def _items(root: Node) -> list[tuple[str, int, int]]:
         node = waiting.pop()
         kind = node.type
         if kind in _WORDS:
-            _check_word(node)
+            if kind not in _LEAVES:
+                _check_word(node)
             found.append(("word", node.start_byte, node.end_byte))
         elif kind in _OPERATORS:
             found.append((kind, node.start_byte, node.end_byte))
