@@ -281,7 +281,7 @@ class PendingDesk:
         """Return the questions in these states, oldest first."""
         await self.tick()
         marks = ",".join("?" * len(states))
-        where = f"{_SELECT} WHERE state IN ({marks}) AND (? IS NULL OR agent = ?) ORDER BY created, seq"
+        where = f"{_SELECT} WHERE state IN ({marks}) AND (? IS NULL OR agent = ?) ORDER BY rowid"
         rows = self._database.read(where, (*(state.value for state in states), agent, agent))
         offset = self._now().offset
         return [approval(row, offset) for row in rows]

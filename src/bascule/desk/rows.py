@@ -59,25 +59,17 @@ def approval(row: Row, offset: float) -> Approval:
     ``created`` and ``expires`` are the clock's when it was asked, ``due`` the desk's. While a question is open its
     expiry is ``due`` on today's clock: less ``offset``, which is not zero after the clock was set back.
     """
-    state = State(row[6])
-    expires = row[14] - offset if offset and state in OPEN else row[8]
-    card = tuple(row[9].split("\n"))
+    (id_, code, digest, agent, session, tool, found, created, expires, card, by, version, seq, rank, due) = row
+    state = _STATES[found]
+    if offset and state in OPEN:
+        expires = due - offset
+    lines = tuple(card.split("\n"))
     return Approval(
-        id=row[0],
-        code=row[1],
-        digest=row[2],
-        agent=row[3],
-        session=row[4],
-        tool=row[5],
-        state=state,
-        created=row[7],
-        expires=expires,
-        card=card,
-        answered_by=row[10],
-        policy_version=row[11],
-        seq=row[12],
-        label_rank=row[13],
-    )
+        id_, code, digest, agent, session, tool, state, created, expires, lines, by, version, seq, rank
+    )  # by place: ten thousand of these make one list
+
+
+_STATES = {state.value: state for state in State}
 
 
 def card_text(lines: tuple[str, ...]) -> str:
