@@ -214,6 +214,7 @@ def connected(service: SimulatedService | None = None) -> Iterator[tuple[Client,
 def serve(home: Path, *, listener: socket.socket | None, connection: socket.socket | None) -> None:
     """What ``bascule.app.serve`` is, simulated: for programs that put this module in its place."""
     if (home / "refuse").exists():
+        (listener or connection).close()
         raise Unavailable("simulated_refusal", "this home does not start", "remove the file refuse")
     if (home / "crash").exists():
         raise ZeroDivisionError

@@ -8,6 +8,7 @@ life). Does not stop: ``kill -9``; the kernel drops the lock then, and the next 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import select
 import signal
@@ -24,7 +25,7 @@ from bascule.cli.sink import Sink
 from bascule.control import place
 from bascule.control.client import Client
 from bascule.control.place import Lock, Process
-from bascule.control.protocol import MAX_ANSWER, encode, error_body
+from bascule.control.protocol import MAX_ANSWER, encode, error_body, error_frame, read_error
 from bascule.core.errors import BasculeError, NotPermitted, Tampered, Unavailable
 
 LOCK_SECONDS: Final = 30.0
@@ -38,6 +39,9 @@ POLL_SECONDS: Final = 0.02
 
 TELL_SECONDS: Final = 3.0
 """How long a gateway that closed its socket may take to say why."""
+
+PIPE_BYTES: Final = 65_536
+"""What a pipe takes at once (``pipe(7)``); an error is at most a few thousand characters."""
 
 LOG: Final = "gateway.log"
 
@@ -101,7 +105,9 @@ def _ephemeral(home: Path, lock: Lock) -> Client:
         ours.close()
         _become_service(log)
         lock.name_holder("ephemeral")
-        _run(lambda: _body()(home, listener=None, connection=theirs), lambda error: _tell_client(theirs, error))
+        # The body may hand its end on and close it before it knows that it cannot start; this one is for saying so.
+        spare = theirs.dup()
+        _run(lambda: _body()(home, listener=None, connection=theirs), lambda error: _tell_client(spare, error))
     os.close(log)
     theirs.close()
     lock.release()
@@ -158,7 +164,9 @@ def _await_hello(home: Path, told: int) -> Client:
             raise
     # The socket closes a moment before the reason is told, and a helper process may keep the pipe open for ever.
     ready = select.select([told], [], [], TELL_SECONDS)[0]
-    reason = (os.read(told, 4096) if ready else b"").decode("utf-8", "replace").strip() or last_log_line(home)
+    if ready and (said := os.read(told, PIPE_BYTES)):
+        raise read_error(json.loads(said))
+    reason = last_log_line(home)
     raise Unavailable("gateway_failed", f"the gateway did not start: {reason}", "see logs/gateway.log")
 
 
@@ -295,4 +303,4 @@ def _tell_client(connection: socket.socket, error: BasculeError) -> None:
 
 def _tell_starter(pipe: int, error: BasculeError) -> None:
     with suppress(OSError):
-        os.write(pipe, str(error).encode("utf-8", "backslashreplace")[:4096])
+        os.write(pipe, json.dumps(error_frame(0, error)).encode("ascii")[:PIPE_BYTES])
