@@ -7,6 +7,7 @@ stop: the operator giving wider rights afterwards; :func:`verify_home` says so.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -124,7 +125,7 @@ def _let_gateway_in(home: int, owners: Owners) -> None:
         return
     try:
         _grant(prompts, {owners.gateway: _READ}, os.fstat(prompts).st_mode)
-        for name in os.listdir(prompts):
+        for name in os.listdir(prompts):  # noqa: PTH208 -- of a descriptor
             _grant_file(prompts, name, owners.gateway)
     finally:
         os.close(prompts)
@@ -156,10 +157,8 @@ def _grant(descriptor: int, entries: Mapping[int, int], mode: int) -> None:
 
 def _directory(parent: int, name: str, rights: Rights) -> int:
     """Make or open one directory, set its rights, and return its descriptor."""
-    try:
+    with contextlib.suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=parent)
-    except FileExistsError:
-        pass
     try:
         descriptor = os.open(name, _FLAGS, dir_fd=parent)
     except OSError as error:
@@ -189,7 +188,7 @@ def _set_rights(descriptor: int, rights: Rights) -> None:
 
 
 def _adopt(descriptor: int, rights: Rights, budget: list[int]) -> None:
-    """Give a directory a new owner, and, where an owner is to own the content too, the plain files and directories in it.
+    """Give a directory a new owner, and, where the owner is to own the content too, the plain files in it.
 
     The content changes hands first: while it does, the new owner has no say over the directory.
     """

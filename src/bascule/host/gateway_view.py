@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from bascule.core.errors import Unavailable
 from bascule.core.paths import is_within
@@ -61,7 +62,7 @@ def plan(needed: Iterable[str], passable: Mapping[str, bool]) -> View:
 
 def _passable(path: str) -> bool:
     try:
-        return bool(os.stat(path, follow_symlinks=False).st_mode & 0o001)
+        return bool(Path(path).stat(follow_symlinks=False).st_mode & 0o001)
     except OSError as error:
         raise Unavailable("view_path", f"{path}: {os.strerror(error.errno or 0)}") from None
 
@@ -96,9 +97,9 @@ def _cover(covered: str, shown: tuple[str, ...]) -> None:
         os.close(source)
     mount_tmpfs(covered, mode=0o755, size=_SKELETON_BYTES)
     for path, tree, is_directory in trees:
-        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        Path(path).parent.mkdir(0o755, parents=True, exist_ok=True)
         if is_directory:
-            os.makedirs(path, 0o755, exist_ok=True)
+            Path(path).mkdir(0o755, exist_ok=True)
         else:
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
         attach_mount(tree, path)

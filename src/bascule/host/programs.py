@@ -1,7 +1,8 @@
 """What a program word means on this machine: which file, of which kind, with which content.
 
-Stops: a bare name being found anywhere but ``/usr/bin`` and ``/bin``, and a file that does many things by its name being
-judged as one of them. Looks only; who may run what is decided elsewhere. Never raises: what cannot be told is missing.
+Stops: a bare name being found anywhere but ``/usr/bin`` and ``/bin``, and a file that does many things by its name
+being judged as one of them. Looks only; who may run what is decided elsewhere. Never raises: what cannot be told is
+missing.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class HostPrograms:
             digest, head = self._content(descriptor, real, seen)
         finally:
             os.close(descriptor)
-        return classify(word, candidate, real, digest, head)
+        return classify(word, real, digest, head)
 
     def _content(self, descriptor: int, path: str, seen: os.stat_result) -> tuple[str, bytes]:
         key = (path, seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
@@ -106,12 +107,11 @@ def _hash(read: Callable[[int], bytes]) -> tuple[str, bytes]:
     return running.hexdigest(), head
 
 
-def classify(word: str, candidate: str, real: str, digest: str, head: bytes) -> Program:
+def classify(word: str, real: str, digest: str, head: bytes) -> Program:
     """Return the program that a file is.
 
     Args:
         word: what the command asked for.
-        candidate: path before links.
         real: path after links.
         digest: of its content.
         head: its first bytes.

@@ -1,8 +1,8 @@
-"""Splitting a start into two processes: the warden, which keeps its rights, and the gateway, which gives them up for good.
+"""Splitting a start in two: the warden, which keeps its rights, and the gateway, which gives them up for good.
 
-Stops: the gateway keeping root's rights in any form (uid, groups, capabilities, bounding set, a later program file), and
-the warden living where others could signal or look at it by number: it is the first process of a process namespace of
-its own, so that whatever ends it ends every box. Without root the same warden runs in a user namespace in which the
+Stops: the gateway keeping root's rights in any form (uid, groups, capabilities, bounding set, a later program file),
+and a box outliving the warden: it is the first process of a process namespace of its own, so that whatever ends it ends
+every box. Without root the same warden runs in a user namespace in which the
 user's subordinate uids are mapped. Does not stop: root itself, or without root the user's own other programs.
 """
 
@@ -166,7 +166,7 @@ def _become_warden(command: tuple[str, ...], theirs: socket.socket) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
-    os.set_inheritable(theirs.fileno(), True)
+    os.set_inheritable(theirs.fileno(), True)  # noqa: FBT003 -- the standard library's signature
     os.chdir("/")
     os.execve(command[0], command, {})  # noqa: S606 -- the words are a list built by us
 
@@ -245,5 +245,5 @@ def exec_module(module: str, arguments: Iterable[str], descriptors: Iterable[int
         OSError: Python cannot be started.
     """
     for descriptor in descriptors:
-        os.set_inheritable(descriptor, True)
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 -- the standard library's signature
     os.execv(sys.executable, [sys.executable, "-P", "-m", module, *arguments])  # noqa: S606 -- our own interpreter

@@ -6,7 +6,7 @@ mounts), typing into a terminal, and every call newer than this list. Does not s
 can do: that is the mounts' work. Filters cannot look behind pointers, so ``clone3`` is answered "not implemented" and
 libraries fall back to ``clone``, whose flags can be seen.
 
-Numbers are from the kernel's tables ``arch/x86/entry/syscalls/syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h``.
+Numbers are from the kernel's ``arch/x86/entry/syscalls/syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h``.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ rights and no home below a closed directory is out of reach.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from bascule.core.paths import BOX_ROOT
 
@@ -18,12 +19,25 @@ ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/bin:/bin", "HOME": BOX_ROOT, "LA
 """All a program sees of the environment."""
 
 
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """Inherited descriptors bubblewrap is told of.
+
+    Attributes:
+        seccomp: holds the filter's bytes.
+        status: bubblewrap reports the start and the exit status to it.
+        block: bubblewrap waits at it before the command starts; None not to wait.
+    """
+
+    seccomp: int
+    status: int
+    block: int | None = None
+
+
 def box_argv(
     command: Sequence[str],
+    descriptors: Descriptors,
     *,
-    seccomp_fd: int,
-    status_fd: int,
-    block_fd: int | None = None,
     directory: str = BOX_ROOT,
     environment: Mapping[str, str] = ENVIRONMENT,
 ) -> tuple[str, ...]:
@@ -31,9 +45,7 @@ def box_argv(
 
     Args:
         command: absolute path in the box, then arguments.
-        seccomp_fd: descriptor with the filter's bytes.
-        status_fd: descriptor bubblewrap reports the start and the exit status to.
-        block_fd: descriptor it waits at before the command starts.
+        descriptors: what it is told of.
         directory: working directory in the box.
         environment: the whole environment.
     """
@@ -61,7 +73,7 @@ def box_argv(
     ]
     for name, value in environment.items():
         words += ["--setenv", name, value]
-    words += ["--seccomp", str(seccomp_fd), "--json-status-fd", str(status_fd)]
-    if block_fd is not None:
-        words += ["--block-fd", str(block_fd)]
+    words += ["--seccomp", str(descriptors.seccomp), "--json-status-fd", str(descriptors.status)]
+    if descriptors.block is not None:
+        words += ["--block-fd", str(descriptors.block)]
     return (*words, "--", *command)

@@ -137,12 +137,13 @@ class BubblewrapBoxes:
             raise
         try:
             measured = await self._client.measure(box.number)
-            found = self._judge(key.agent, files, measured)
-            if found.problems:
-                raise Unfit(found)
         except BaseException:
             await asyncio.shield(self._end(files, box))
             raise
+        found = self._judge(key.agent, files, measured)
+        if found.problems:
+            await asyncio.shield(self._end(files, box))
+            raise Unfit(found)
         return _Worker(files, box, found)
 
     def _judge(self, agent: AgentId, files: WorkerFiles, measured: Measurement) -> Posture:
@@ -156,7 +157,7 @@ class BubblewrapBoxes:
         problems = list(inside.problems)
         if measured.kernel_uid != self._uids[agent]:
             problems.append(f"the kernel says uid {measured.kernel_uid}, not {self._uids[agent]}")
-        if measured.capabilities or measured.seccomp != 2 or not measured.no_new_privs:  # noqa: PLR1714 -- three facts
+        if measured.capabilities or measured.seccomp != 2 or not measured.no_new_privs:
             problems.append("seen from outside, it has capabilities, no filter or may gain privileges")
         return replace(inside, problems=tuple(problems), groups=measured.groups)
 

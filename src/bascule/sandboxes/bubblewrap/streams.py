@@ -1,6 +1,6 @@
 """Feeding and collecting pipes of boxes from an event loop, with a cap.
 
-Stops: a program that never stops writing from filling the gateway's memory, and one that never reads from holding it up.
+Stops: a program that never stops writing filling the gateway's memory, and one that never reads holding it up.
 """
 
 from __future__ import annotations

@@ -15,7 +15,16 @@ from typing import Any
 
 from bascule.core.errors import Unavailable
 from bascule.core.ids import AgentId
-from bascule.sandboxes.warden.messages import LARGEST_MESSAGE, Kill, Request, RunProgram, StartWorker, Status, Stop, write
+from bascule.sandboxes.warden.messages import (
+    LARGEST_MESSAGE,
+    Kill,
+    Request,
+    RunProgram,
+    StartWorker,
+    Status,
+    Stop,
+    write,
+)
 
 _ANSWER_SECONDS = 30.0
 """Making a box takes milliseconds; a warden that needs this long is stuck."""
@@ -81,7 +90,7 @@ class WardenClient:
     @staticmethod
     def attach(connection: socket.socket) -> WardenClient:
         """Take over the gateway's end of the pair, in a running event loop."""
-        connection.setblocking(False)
+        connection.settimeout(0)
         client = WardenClient(connection, asyncio.get_running_loop())
         client._loop.add_reader(connection.fileno(), client._on_readable)
         return client
@@ -173,7 +182,7 @@ class WardenClient:
 
     async def _writable(self) -> None:
         ready: asyncio.Future[None] = self._loop.create_future()
-        self._loop.add_writer(self._connection.fileno(), lambda: ready.done() or ready.set_result(None))
+        self._loop.add_writer(self._connection.fileno(), _resolve, ready)
         try:
             await ready
         finally:
@@ -218,6 +227,11 @@ class WardenClient:
             if not done.done():
                 done.set_result(Exit(128 + 9, "warden_gone"))
         self._state.exits.clear()
+
+
+def _resolve(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
 
 
 def _gone() -> Unavailable:

@@ -1,8 +1,8 @@
 """Which shared libraries a program needs, read from the files themselves.
 
 Stops: a program box needing all of ``/usr/lib``, and ``ldd`` running an untrusted file to find out. Reads ELF headers
-only, follows ``DT_NEEDED`` through run paths, the loader's configured directories and its default ones. Does not see what
-a program loads by name while it runs; such files are named in an entry's ``needs``.
+only, follows ``DT_NEEDED`` through run paths, the loader's configured directories and its default ones. Does not see
+what a program loads by name while it runs; such files are named in an entry's ``needs``.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def write_config(config: WardenConfig) -> str:
     """Return a configuration as JSON."""
     body: dict[str, Json] = {name: str(getattr(config, name)) for name in _TEXTS}
     body |= {name: list(getattr(config, name)) for name in _LISTS}
-    body |= {"agents": dict(config.agents), "gateway_uid": config.gateway_uid}
+    body |= {"agents": {str(name): uid for name, uid in config.agents.items()}, "gateway_uid": config.gateway_uid}
     return json.dumps(body)
 
 

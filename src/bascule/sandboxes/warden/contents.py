@@ -16,7 +16,7 @@ from bascule.core.plan import ProgramKind
 from bascule.sandboxes.warden.closure import Closures
 from bascule.sandboxes.warden.config import WardenConfig
 from bascule.sandboxes.warden.messages import RunProgram, StartWorker
-from bascule.sandboxes.warden.stage import Agent, Stage, granted_binds, program_stage, worker_stage
+from bascule.sandboxes.warden.stage import Agent, Stage, Supplies, granted_binds, program_stage, worker_stage
 
 _LARGEST_SCRATCH = 64 << 20
 _LOADER_CACHE = "/etc/ld.so.cache"
@@ -81,7 +81,7 @@ def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures
         real = os.path.realpath(path)
         territory.check_program(real, request.agent)
         needed.add(real)
-        if os.path.isdir(real):  # noqa: PTH112 -- plain call beside realpath
+        if os.path.isdir(real):
             found.add(path)
         else:
             found.add_with_libraries(path, closures)
@@ -94,12 +94,9 @@ def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures
         found.add(request.interpreter)
     return program_stage(
         agent,
-        files=found.files,
-        named=found.named,
-        granted=granted_binds(request.mounts, f"{config.home}/shared"),
+        Supplies(found.files, found.named, granted_binds(request.mounts, f"{config.home}/shared"), request.writable),
         mentions_root=mentions(agent.root, request.argv[1:]),
         script=request.program if own_tool else "",
-        writable=request.writable,
         scratch_bytes=min(_LARGEST_SCRATCH, request.limits.memory_bytes),
     )
 
@@ -132,10 +129,7 @@ def of_worker(request: StartWorker, agent: Agent, config: WardenConfig, closures
             found.add_with_libraries(path, closures)
     return worker_stage(
         agent,
-        files=found.files,
-        named=found.named,
+        Supplies(found.files, found.named, granted_binds(request.mounts, f"{config.home}/shared"), request.writable),
         code=config.worker_code,
         canary=config.canary,
-        granted=granted_binds(request.mounts, f"{config.home}/shared"),
-        writable=request.writable,
     )

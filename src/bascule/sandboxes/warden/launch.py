@@ -36,7 +36,7 @@ from bascule.linux.calls import (
 from bascule.sandboxes.bubblewrap.argv import STAGE
 from bascule.sandboxes.warden.cgroups import Group
 from bascule.sandboxes.warden.sources import OpenMount
-from bascule.sandboxes.warden.stage import DEVICES, Stage
+from bascule.sandboxes.warden.stage import DEVICES, SCRATCH, Stage
 
 STATUS_FD = 3
 SECCOMP_FD = 4
@@ -235,7 +235,7 @@ def _furnish(order: Order, seccomp: bytes) -> None:
 
 
 def _lay_out(stage: Stage, mounts: list[OpenMount]) -> None:
-    mount_tmpfs(f"{STAGE}/tmp", mode=0o1777, size=stage.scratch_bytes)
+    mount_tmpfs(STAGE + SCRATCH, mode=0o1777, size=stage.scratch_bytes)
     for mount in mounts:
         _attach(mount)
     for place in stage.hidden:
@@ -284,7 +284,13 @@ def _place_descriptors(order: Order, seccomp: bytes) -> None:
     memory = os.memfd_create("seccomp", os.MFD_CLOEXEC)
     os.write(memory, seccomp)
     os.lseek(memory, 0, os.SEEK_SET)
-    wanted = {0: order.streams[0], 1: order.streams[1], 2: order.streams[2], STATUS_FD: order.status, SECCOMP_FD: memory}
+    wanted = {
+        0: order.streams[0],
+        1: order.streams[1],
+        2: order.streams[2],
+        STATUS_FD: order.status,
+        SECCOMP_FD: memory,
+    }
     if order.block is not None:
         wanted[BLOCK_FD] = order.block
     high = {place: fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, _BEYOND) for place, source in wanted.items()}

@@ -1,9 +1,9 @@
 """The warden's language: five requests, every field checked, nothing else understood.
 
-Stops: a gateway that was taken over asking the warden for more than a box: there is no field for a mount target, a uid, a
-capability, an environment or a host command, and paths that name the home, secrets, kernel interfaces or a foreign agent
-are refused before anything is opened. Does not stop such a gateway running the programs that exist, as an agent, on paths
-an operator could grant: for that it must first get past the gate it contains.
+Stops: a gateway that was taken over asking the warden for more than a box: there is no field for a mount target, a
+uid, a capability, an environment or a host command, and paths that name the home, secrets, kernel interfaces or a
+foreign agent are refused before anything is opened. Does not stop such a gateway running the programs that exist, as an
+agent, on paths an operator could grant: for that it must first get past the gate it contains.
 """
 
 from __future__ import annotations

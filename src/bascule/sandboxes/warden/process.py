@@ -7,26 +7,22 @@ but an answer; it never stops the loop.
 
 from __future__ import annotations
 
-import array
-import contextlib
-import json
 import os
 import select
 import signal
 import socket
 import time
-from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bascule.core.canonical import Json
 from bascule.core.errors import BasculeError, Malformed, Unavailable
 from bascule.core.ids import AgentId
-from bascule.sandboxes.bubblewrap.argv import box_argv
+from bascule.sandboxes.bubblewrap.argv import Descriptors, box_argv
 from bascule.sandboxes.seccomp import box_filter
 from bascule.sandboxes.warden import contents
 from bascule.sandboxes.warden.accounts import IdMap, measure
 from bascule.sandboxes.warden.cgroups import Cgroups, Group, detect
+from bascule.sandboxes.warden.channel import Channel, id_of
 from bascule.sandboxes.warden.closure import Closures, configured_directories
 from bascule.sandboxes.warden.config import WardenConfig, read_config
 from bascule.sandboxes.warden.launch import (
@@ -35,14 +31,11 @@ from bascule.sandboxes.warden.launch import (
     SECCOMP_FD,
     STATUS_FD,
     Order,
-    Spare,
     give_order,
-    make_spare,
 )
 from bascule.sandboxes.warden.messages import (
     FILES_OF_RUN,
     FILES_OF_START,
-    LARGEST_MESSAGE,
     Kill,
     Request,
     RunProgram,
@@ -51,14 +44,14 @@ from bascule.sandboxes.warden.messages import (
     Stop,
     parse,
 )
-from bascule.sandboxes.warden.sources import Hashes, check_tools, close_all, open_stage
+from bascule.sandboxes.warden.report import has_started, read_report
+from bascule.sandboxes.warden.sources import Hashes, OpenMount, check_tools, close_all, open_stage
+from bascule.sandboxes.warden.spares import Spares
 from bascule.sandboxes.warden.stage import BOX_CODE, Agent, Stage
 from bascule.sandboxes.worker.argv import start_argv
 
 _MOST_BOXES = 512
-_MOST_UNSENT = 4096
 _LONGEST_STATUS = 8192
-_SPARES = 3
 _QUIET_SECONDS = 0.004
 """How long nothing must happen before a spare is made, so that making it delays no box."""
 _OWN_PROCESSES = 4
@@ -86,6 +79,17 @@ class Box:
     timed_out: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A box to make: what it contains, what runs in it, on which streams, and what it waits for."""
+
+    agent: Agent
+    stage: Stage
+    command: tuple[str, ...]
+    streams: tuple[int, int, int]
+    block: int | None = None
+
+
 @dataclass(slots=True)
 class _Waiting:
     request: int
@@ -97,61 +101,39 @@ class Warden:
 
     def __init__(self, config: WardenConfig, gateway: socket.socket, groups: Cgroups) -> None:
         self._config = config
-        self._gateway = gateway
+        self._poll = select.epoll()
+        self._channel = Channel(gateway, self._poll)
         self._groups = groups
         self._ids = IdMap.of_this_process()
         self._agent_uids = frozenset(self._ids.inner(uid) for uid in config.agents.values())
         self._closures = Closures(configured_directories())
         self._hashes = Hashes()
-        self._filter = box_filter(os.uname().machine)
-        self._pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._spares = Spares(groups, box_filter(os.uname().machine))
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._boxes: dict[int, Box] = {}
         self._by_descriptor: dict[int, Box] = {}
         self._waiting: list[_Waiting] = []
-        self._unsent: deque[bytes] = deque()
-        self._spares: deque[Spare] = deque()
         self._made = 0
-        self._poll = select.epoll()
-        self._poll.register(gateway.fileno(), select.EPOLLIN)
 
     def serve(self) -> None:
-        """Answer until the gateway is gone; then kill everything and return."""
-        self._gateway.setblocking(False)
-        while True:
+        """Answer until the gateway is gone, or no longer reads."""
+        while not self._channel.stuck:
             ready = self._poll.poll(self._patience())
-            if not ready and len(self._spares) < _SPARES:
-                self._keep_spare()
+            if not ready and self._spares.lacking:
+                self._spares.keep_one()
             for descriptor, events in ready:
-                if descriptor == self._gateway.fileno():
+                if descriptor == self._channel.descriptor:
                     if not self._on_gateway(events):
-                        self._end()
                         return
                 elif (box := self._by_descriptor.get(descriptor)) is not None:
                     self._on_box(box, descriptor)
             self._expire()
-            if len(self._unsent) > _MOST_UNSENT:
-                self._end()
-                return
 
     def _patience(self) -> float:
         nearest = min((box.deadline for box in self._boxes.values()), default=float("inf"))
-        if len(self._spares) < _SPARES:
+        if self._spares.lacking:
             nearest = min(nearest, time.monotonic() + _QUIET_SECONDS)
         return -1.0 if nearest == float("inf") else max(0.0, nearest - time.monotonic())
-
-    def _make_spare(self) -> Spare:
-        group = self._groups.lend()
-        try:
-            return make_spare(self._pid_namespace, group, self._filter)
-        except OSError as error:
-            self._groups.take_back(group)
-            raise Unavailable("box_fork", f"no process can be made: {os.strerror(error.errno or 0)}") from None
-
-    def _keep_spare(self) -> None:
-        """Make one ahead; where it cannot be made, the next request will find out and say so."""
-        with contextlib.suppress(Unavailable):
-            self._spares.append(self._make_spare())
 
     def _expire(self) -> None:
         now = time.monotonic()
@@ -161,33 +143,24 @@ class Warden:
             self._kill(box)
 
     def _on_gateway(self, events: int) -> bool:
+        """Return False when the gateway is gone."""
         if events & select.EPOLLOUT:
-            self._flush()
-        if not events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            self._channel.flush()
+        received = self._channel.receive()
+        if received is None:
             return True
-        size = array.array("i", [0]).itemsize
-        try:
-            untrusted, ancillary, flags, _ = self._gateway.recvmsg(
-                LARGEST_MESSAGE + 1, socket.CMSG_SPACE(8 * size), socket.MSG_CMSG_CLOEXEC
-            )
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        files = array.array("i")
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                files.frombytes(data[: len(data) - len(data) % size])
-        if not untrusted:
+        if not received.untrusted_message:
             return False
         try:
-            if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            if received.cut:
                 raise Malformed("warden_message", "a message came cut")
-            self._carry_out(parse(untrusted), list(files))
-        except BasculeError as problem:
-            self._send({"id": _id_of(untrusted), "ok": False, "code": problem.code, "message": problem.message[:300]})
+            self._carry_out(parse(received.untrusted_message), list(received.files))
+        except (BasculeError, OSError) as error:
+            problem = error if isinstance(error, BasculeError) else Unavailable("warden_error", str(error))
+            number = id_of(received.untrusted_message)
+            self._channel.send({"id": number, "ok": False, "code": problem.code, "message": problem.message[:300]})
         finally:
-            for descriptor in files:
+            for descriptor in received.files:
                 os.close(descriptor)
         return True
 
@@ -201,11 +174,11 @@ class Warden:
         elif isinstance(request, Kill):
             if request.box in self._boxes:
                 self._kill(self._boxes[request.box])
-            self._send({"id": request.id, "ok": True})
+            self._channel.send({"id": request.id, "ok": True})
         elif isinstance(request, Stop):
             self._stop(request)
         else:
-            self._send({"id": request.id, "ok": True, **self._measure(request)})
+            self._channel.send({"id": request.id, "ok": True, **self._measure(request)})
 
     def _agent(self, name: AgentId) -> Agent:
         uid = self._config.agents.get(name)
@@ -222,12 +195,11 @@ class Warden:
         stage = contents.of_worker(request, agent, self._config, self._closures)
         command = box_argv(
             start_argv(self._config.python, BOX_CODE, 0),
-            seccomp_fd=SECCOMP_FD,
-            status_fd=STATUS_FD,
+            Descriptors(SECCOMP_FD, STATUS_FD),
             directory="/",
             environment={},
         )
-        self._make(request, agent, stage, command, (files[0], self._null, self._null), None)
+        self._make(request, _Wanted(agent, stage, command, (files[0], self._null, self._null)))
 
     def _run(self, request: RunProgram, files: list[int]) -> None:
         if len(files) not in FILES_OF_RUN:
@@ -237,59 +209,50 @@ class Warden:
         block = files[3] if len(files) > FILES_OF_RUN[0] else None
         command = box_argv(
             contents.program_command(request, agent.root),
-            seccomp_fd=SECCOMP_FD,
-            status_fd=STATUS_FD,
-            block_fd=None if block is None else BLOCK_FD,
+            Descriptors(SECCOMP_FD, STATUS_FD, None if block is None else BLOCK_FD),
         )
-        self._make(request, agent, stage, command, (files[0], files[1], files[2]), block)
+        self._make(request, _Wanted(agent, stage, command, (files[0], files[1], files[2]), block))
 
-    def _make(
-        self,
-        request: StartWorker | RunProgram,
-        agent: Agent,
-        stage: Stage,
-        command: tuple[str, ...],
-        streams: tuple[int, int, int],
-        block: int | None,
-    ) -> None:
+    def _make(self, request: StartWorker | RunProgram, wanted: _Wanted) -> None:
         if len(self._boxes) >= _MOST_BOXES:
             raise Unavailable("box_too_many", f"{_MOST_BOXES} boxes are running")
         expected = {request.program: request.sha256} if isinstance(request, RunProgram) else {}
-        mounts = open_stage(stage, expected, self._hashes, self._agent_uids)
-        if len(mounts) > MOST_MOUNTS:
+        mounts = open_stage(wanted.stage, expected, self._hashes, self._agent_uids)
+        try:
+            if len(mounts) > MOST_MOUNTS:
+                raise Unavailable("box_too_many", f"a box would need more than {MOST_MOUNTS} mounts")
+            self._order(request, wanted, mounts)
+        finally:
             close_all(mounts)
-            raise Unavailable("box_too_many", f"a box would need more than {MOST_MOUNTS} mounts")
-        spare = self._spares.popleft() if self._spares else self._make_spare()
+
+    def _order(self, request: StartWorker | RunProgram, wanted: _Wanted, mounts: list[OpenMount]) -> None:
+        spare = self._spares.take()
         memory_limit, pids_limit = self._groups.limit(spare.group, request.limits)
-        processes = _OWN_PROCESSES * (1 + sum(box.agent == request.agent for box in self._boxes.values()))
-        if pids_limit:
-            processes = _BACKSTOP_PROCESSES
-        else:
+        processes = _BACKSTOP_PROCESSES
+        if not pids_limit:
+            processes = _OWN_PROCESSES * (1 + sum(box.agent == request.agent for box in self._boxes.values()))
             pids_limit = request.limits.pids + processes
         status, report = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        order = Order(
+            wanted.stage,
+            mounts,
+            wanted.command,
+            self._config.bubblewrap,
+            wanted.agent.uid,
+            request.limits,
+            processes,
+            wanted.streams,
+            wanted.block,
+            report,
+        )
         try:
-            order = Order(
-                stage,
-                mounts,
-                command,
-                self._config.bubblewrap,
-                agent.uid,
-                request.limits,
-                processes,
-                streams,
-                block,
-                report,
-            )
             give_order(spare, order)
         except OSError as error:
             os.close(status)
-            os.kill(spare.pid, signal.SIGKILL)
-            os.waitpid(spare.pid, 0)
-            self._groups.take_back(spare.group)
-            raise Unavailable("box_order", f"a box cannot be given its order: {os.strerror(error.errno or 0)}") from None
+            self._spares.discard(spare)
+            raise Unavailable("box_order", f"a box cannot get its order: {os.strerror(error.errno or 0)}") from None
         finally:
             os.close(report)
-            close_all(mounts)
         self._made += 1
         runs = isinstance(request, RunProgram)
         box = Box(
@@ -329,9 +292,9 @@ class Warden:
                 self._forget_status(box)
                 break
             box.text += chunk
-        if not box.started and b'"child-pid"' in box.text:
+        if not box.started and has_started(box.text):
             box.started = True
-            self._send(
+            self._channel.send(
                 {
                     "id": box.request,
                     "ok": True,
@@ -356,26 +319,18 @@ class Warden:
         os.close(box.pidfd)
         del self._boxes[box.number]
         self._groups.take_back(box.group)
-        problem, message, exit_code = read_report(box.text, code, killed=box.killed)
-        if not box.started:
-            self._send(
-                {"id": box.request, "ok": False, "code": problem or "box_failed", "message": message or "no box came up"}
-            )
+        said = read_report(box.text, code, killed=box.killed)
+        if box.started:
+            done: dict[str, Json] = {"event": "exit", "box": box.number, "exit": said.status, "problem": said.problem}
+            self._channel.send({**done, "timed_out": box.timed_out})
         else:
-            self._send(
-                {
-                    "event": "exit",
-                    "box": box.number,
-                    "exit": exit_code,
-                    "problem": problem,
-                    "timed_out": box.timed_out,
-                }
-            )
+            problem, message = said.problem or "box_failed", said.message or "no box came up"
+            self._channel.send({"id": box.request, "ok": False, "code": problem, "message": message})
         for waiting in list(self._waiting):
             waiting.boxes.discard(box.number)
             if not waiting.boxes:
                 self._waiting.remove(waiting)
-                self._send({"id": waiting.request, "ok": True})
+                self._channel.send({"id": waiting.request, "ok": True})
 
     def _kill(self, box: Box) -> None:
         box.killed = True
@@ -389,7 +344,7 @@ class Warden:
         if chosen:
             self._waiting.append(_Waiting(request.id, {box.number for box in chosen}))
         else:
-            self._send({"id": request.id, "ok": True})
+            self._channel.send({"id": request.id, "ok": True})
 
     def _measure(self, request: Status) -> dict[str, Json]:
         box = self._boxes.get(request.box)
@@ -408,67 +363,14 @@ class Warden:
             "tools": tools[:300],
         }
 
-    def _send(self, body: Mapping[str, Json]) -> None:
-        self._unsent.append(json.dumps(body).encode())
-        self._flush()
-
-    def _flush(self) -> None:
-        while self._unsent:
-            try:
-                self._gateway.send(self._unsent[0], socket.MSG_NOSIGNAL)
-            except BlockingIOError:
-                self._poll.modify(self._gateway.fileno(), select.EPOLLIN | select.EPOLLOUT)
-                return
-            except OSError:
-                self._unsent.clear()
-                return
-            self._unsent.popleft()
-        self._poll.modify(self._gateway.fileno(), select.EPOLLIN)
-
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Kill every box and leave nothing behind."""
         for box in self._boxes.values():
             self._kill(box)
-        for spare in self._spares:
-            spare.orders.close()
-            os.kill(spare.pid, signal.SIGKILL)
-        for pid in [*(box.pid for box in self._boxes.values()), *(spare.pid for spare in self._spares)]:
-            os.waitpid(pid, 0)
+        for box in self._boxes.values():
+            os.waitpid(box.pid, 0)
+        self._spares.end()
         self._groups.close()
-
-
-def read_report(text: bytes, code: int, *, killed: bool) -> tuple[str, str, int]:
-    """Return a problem's code and message (empty for none) and the exit status, from bubblewrap's report.
-
-    Args:
-        text: lines of JSON; ours says ``error``, bubblewrap's ``child-pid`` and at the end ``exit-code``.
-        code: exit status of bubblewrap itself, negative for a signal.
-        killed: the warden killed it.
-    """
-    exit_code: int | None = None
-    for line in text.splitlines():
-        try:
-            said = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(said, dict) and isinstance(said.get("error"), dict):
-            return str(said["error"].get("code")), str(said["error"].get("message")), 125
-        if isinstance(said, dict) and isinstance(said.get("exit-code"), int):
-            exit_code = said["exit-code"]
-    if exit_code is not None:
-        return "", "", exit_code
-    if killed or code < 0:
-        return "", "", 128 + (-code if code < 0 else signal.SIGKILL)
-    return "box_failed", "the box could not be set up", code
-
-
-def _id_of(untrusted_message: bytes) -> int:
-    """Return the id of a request that was refused, 0 if it has none, so that its sender can match the answer."""
-    try:
-        body = json.loads(untrusted_message)
-    except (ValueError, RecursionError):
-        return 0
-    number = body.get("id") if isinstance(body, dict) else 0
-    return number if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 1 << 53 else 0
 
 
 def main(descriptor: int, config_text: str) -> None:
@@ -476,5 +378,9 @@ def main(descriptor: int, config_text: str) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     gateway = socket.socket(fileno=descriptor)
-    os.set_inheritable(descriptor, False)
-    Warden(read_config(config_text), gateway, detect()).serve()
+    os.set_inheritable(descriptor, False)  # noqa: FBT003 -- the standard library's signature
+    warden = Warden(read_config(config_text), gateway, detect())
+    try:
+        warden.serve()
+    finally:
+        warden.end()

@@ -95,8 +95,7 @@ def open_stage(
     """
     opened: list[OpenMount] = []
     try:
-        for bind in stage.binds:
-            opened.append(_open_bind(bind, expected.get(bind.source), hashes, agent_uids))
+        opened.extend(_open_bind(bind, expected.get(bind.source), hashes, agent_uids) for bind in stage.binds)
     except (BasculeError, OSError):
         close_all(opened)
         raise

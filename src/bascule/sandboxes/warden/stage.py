@@ -18,6 +18,9 @@ BOX_CANARY = "/canary"
 BOX_CODE = "/opt/bascule"
 """Where a worker finds its own code."""
 
+SCRATCH = "/tmp"  # noqa: S108 -- the box's own, empty at every start
+"""Where a program may write what nobody keeps."""
+
 DEVICES = ("null", "zero", "full", "random", "urandom")
 """Device nodes every box has."""
 
@@ -26,7 +29,7 @@ _LINKS: Mapping[str, str] = {
     "/dev/stdin": "/proc/self/fd/0",
     "/dev/stdout": "/proc/self/fd/1",
     "/dev/stderr": "/proc/self/fd/2",
-    "/dev/shm": "/tmp",  # noqa: S108 -- the box's own scratch tmpfs
+    "/dev/shm": SCRATCH,  # noqa: S108 -- a link in the box
 }
 
 
@@ -94,76 +97,68 @@ def _agent_binds(agent: Agent, at: str, *, writable: bool) -> list[Bind]:
     return binds
 
 
-def granted_binds(mounts: Iterable[Mount], shared: str) -> list[Bind]:
+def granted_binds(mounts: Iterable[Mount], shared: str) -> tuple[Bind, ...]:
     """Binds of operator paths, outer ones first; the home's ``shared/`` appears at its own place."""
     binds = []
     for mount in sorted(mounts, key=lambda item: item.path.count("/")):
         inside = is_within(mount.path, shared)
         target = BOX_SHARED + mount.path[len(shared) :] if inside else mount.path
         binds.append(Bind(mount.path, target, writable=mount.writable))
-    return binds
+    return tuple(binds)
 
 
-def program_stage(
-    agent: Agent,
-    *,
-    files: Mapping[str, str],
-    named: Mapping[str, str],
-    granted: Iterable[Bind],
-    mentions_root: bool,
-    script: str,
-    writable: bool,
-    scratch_bytes: int,
-) -> Stage:
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """What comes from the machine.
+
+    Attributes:
+        files: programs, libraries and data directories, by real path on the host and in the box.
+        named: other names of those, as links.
+        granted: from :func:`granted_binds`.
+        writable: the agent's own directories are writable.
+    """
+
+    files: Mapping[str, str]
+    named: Mapping[str, str]
+    granted: tuple[Bind, ...]
+    writable: bool
+
+
+def program_stage(agent: Agent, supplies: Supplies, *, mentions_root: bool, script: str, scratch_bytes: int) -> Stage:
     """What one program's box contains.
 
     Args:
         agent: whose box.
-        files: programs and libraries, real path to real path or, for data directories, the same.
-        named: other names of those, as links.
-        granted: from :func:`granted_binds`.
+        supplies: what comes from the machine.
         mentions_root: an operand names the agent's directory by the operator's path, so it exists there too.
         script: host path of a script in ``tools/`` that is the program, empty if it is none.
-        writable: the agent's own directories are writable.
         scratch_bytes: size of ``/tmp``.
     """
     places = (BOX_ROOT, agent.root) if mentions_root else (BOX_ROOT,)
-    own = [bind for place in places for bind in _agent_binds(agent, place, writable=writable)]
+    own = [bind for place in places for bind in _agent_binds(agent, place, writable=supplies.writable)]
     if script and agent.tools_safe:
         own += [Bind(script, place + script[len(agent.root) :], executable=True) for place in places]
-    system = [Bind(source, target, executable=True) for source, target in files.items()]
+    system = [Bind(source, target, executable=True) for source, target in supplies.files.items()]
     hidden = () if agent.tools_safe else tuple(f"{place}/tools" for place in places)
-    return Stage(
-        (*granted, *system, *own), hidden, {**_LINKS, **named}, identity_files(agent.uid), scratch_bytes
-    )
+    links = {**_LINKS, **supplies.named}
+    return Stage((*supplies.granted, *system, *own), hidden, links, identity_files(agent.uid), scratch_bytes)
 
 
-def worker_stage(
-    agent: Agent,
-    *,
-    files: Mapping[str, str],
-    named: Mapping[str, str],
-    code: str,
-    canary: str,
-    granted: Iterable[Bind],
-    writable: bool,
-) -> Stage:
+def worker_stage(agent: Agent, supplies: Supplies, *, code: str, canary: str) -> Stage:
     """What a file worker's box contains: Python, its own code, the agent's directory, granted paths, a canary.
 
     Args:
         agent: whose box.
-        files: Python, its library and shared libraries.
-        named: other names of those, as links.
+        supplies: Python, its library and shared libraries; granted paths.
         code: host path of the worker's folder.
         canary: host path of a file only the gateway may read.
-        granted: from :func:`granted_binds`.
-        writable: the agent's own directories are writable.
     """
-    system = [Bind(source, target, executable=True) for source, target in files.items()]
+    system = [Bind(source, target, executable=True) for source, target in supplies.files.items()]
     system.append(Bind(code, f"{BOX_CODE}/bascule/sandboxes/worker"))
     system.append(Bind(canary, BOX_CANARY))
-    own = [bind for bind in _agent_binds(agent, BOX_ROOT, writable=writable) if not bind.executable]
+    own = [bind for bind in _agent_binds(agent, BOX_ROOT, writable=supplies.writable) if not bind.executable]
     if agent.tools_safe:
         own.append(Bind(f"{agent.root}/tools", f"{BOX_ROOT}/tools"))
     hidden = () if agent.tools_safe else (f"{BOX_ROOT}/tools",)
-    return Stage((*granted, *system, *own), hidden, {**_LINKS, **named}, identity_files(agent.uid), 1 << 20)
+    links = {**_LINKS, **supplies.named}
+    return Stage((*supplies.granted, *system, *own), hidden, links, identity_files(agent.uid), 1 << 20)
