@@ -194,8 +194,12 @@ def test_a_dry_run_judges_and_leaves_no_trace():
     crossing = house.cross("read", {"path": "/etc/hosts"}, dry_run=True)
     assert (crossing.decision.effect, crossing.seq) == (Effect.ASK, None)
     assert (house.ledger.rows, house.desk.rows, house.disk.effects) == ([], {}, [])
-    assert house.truth.counted == 0
+
+
+def test_what_the_model_proposes_is_counted_and_what_a_verb_asks_is_not():
+    house = House()
     house.cross("nothing", "{}")
+    asyncio.run(house.gate.cross(replace(proposal("nothing", "{}"), origin="cli:pat")))
     assert house.truth.counted == 1
 
 

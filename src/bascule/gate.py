@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from bascule.core.answer import Approval, State
 from bascule.core.box import BoxKey
-from bascule.core.call import Call, Proposal, seal
+from bascule.core.call import FROM_MODEL, Call, Proposal, seal
 from bascule.core.canonical import Json, read_arguments
 from bascule.core.cards import head, one_line
 from bascule.core.errors import BasculeError, Malformed
@@ -94,7 +94,7 @@ class Gate:
         """
         rules = self._policy.agents[proposal.agent]
         self._to.reached(Boundary.PROPOSED)
-        if not dry_run:
+        if proposal.origin == FROM_MODEL:
             self._to.facts.count(proposal.agent)
         try:
             call = await self._parse(proposal, rules)

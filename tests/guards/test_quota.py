@@ -14,7 +14,7 @@ CALL = file_call("memory/x")
 @pytest.mark.parametrize(
     ("call", "facts", "code"),
     [
-        (CALL, replace(FACTS, usage=Usage(calls_last_minute=120)), "quota_spent"),
+        (CALL, replace(FACTS, usage=Usage(calls_last_minute=600)), "quota_spent"),
         (CALL, replace(FACTS, usage=Usage(calls_last_day=20_000)), "quota_spent"),
     ],
 )

@@ -18,11 +18,15 @@ from bascule.core.paths import PathUse
 from bascule.core.plan import Plan
 from bascule.core.toolspec import ActionClass, ToolSpec
 
+FROM_MODEL = "model"
+"""The origin of what a model proposed; everything else was asked for by a person or their script."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A tool call as it came: strings nobody has looked at yet.
 
+    ``origin`` says who asked: :data:`FROM_MODEL`, whose proposals count against the agent's quota, or a verb.
     ``parent`` is the ledger sequence of what led to it (a turn, another call), None for a first cause.
     """
 
@@ -31,7 +35,7 @@ class Proposal:
     untrusted_tool: str
     untrusted_args: str
     label: Label
-    origin: str = "model"
+    origin: str = FROM_MODEL
     parent: int | None = None
 
 

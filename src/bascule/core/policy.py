@@ -106,11 +106,11 @@ class SandboxPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How much an agent may do; zero means not at all, never "unlimited"."""
+    """How much an agent's model may ask for; zero means not at all, never "unlimited"."""
 
-    calls_per_minute: int = 120
+    calls_per_minute: int = 600
     calls_per_day: int = 20_000
-    pending_approvals: int = 20
+    pending_approvals: int = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ the paths found here; and what a program does with its operands is bounded by it
 from __future__ import annotations
 
 from bascule.core.call import Intent
-from bascule.core.errors import Malformed
 from bascule.core.paths import Layout, PathUse, locate
-from bascule.core.plan import Plan, Step
+from bascule.core.plan import Plan
 from bascule.core.toolspec import ActionClass, Param, ParamKind, ToolSpec
 from bascule.shell.operands import path_operands
 
@@ -27,24 +26,10 @@ SPEC = ToolSpec(
 
 
 def paths_of(plan: Plan, layout: Layout) -> Intent:
-    """Return the plan with every path its operands and redirects name.
-
-    Raises:
-        Malformed: a file redirect in the middle of a pipeline.
-    """
+    """Return the plan with every path its operands and redirects name."""
     uses: list[PathUse] = []
     for index, command in enumerate(plan.commands):
         for operand in path_operands(command):
             owner = -1 if operand.redirect else index
             uses.append(PathUse(locate(operand.path, layout), operand.access, operand.origin, owner))
-    for step in plan.steps:
-        _check_redirects(step)
     return Intent(tuple(uses), plan)
-
-
-def _check_redirects(step: Step) -> None:
-    """Files are read and written by the file worker, before and after a pipeline, so only at its ends."""
-    if any(command.streams.stdin not in {None, "/dev/null"} for command in step.pipeline[1:]):
-        raise Malformed("shell_redirect_inside", "only the first command of a pipeline may read from a file by <")
-    if any(command.streams.stdout not in {None, "/dev/null"} for command in step.pipeline[:-1]):
-        raise Malformed("shell_redirect_inside", "only the last command of a pipeline may write to a file by >")
