@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from bascule.core.errors import Malformed
 
@@ -24,9 +24,12 @@ class Kind(StrEnum):
     REDIRECT = "redirect"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One token of a command line.
+# Named once: naming a member through its class calls back into Python before 3.12, many times a command line.
+WORD, OPERATOR, REDIRECT = Kind.WORD, Kind.OPERATOR, Kind.REDIRECT
+
+
+class Token(NamedTuple):
+    """One token of a command line. A tuple, for a frozen dataclass costs four times as much to make.
 
     Attributes:
         kind: see :class:`Kind`.
@@ -115,10 +118,10 @@ def tokens(untrusted_text: str) -> tuple[Token, ...]:
 def _common(match: re.Match[str]) -> Token:
     group, end = match.lastindex or 0, match.end()
     if group == 1:
-        return Token(Kind.WORD, match[1], match.start(1), end)
+        return Token(WORD, match[1], match.start(1), end)
     if group == 4:
-        return Token(Kind.OPERATOR, match[4], match.start(4), end)
-    return Token(Kind.WORD, match[group], match.start(group) - 1, end, bare=False)
+        return Token(OPERATOR, match[4], match.start(4), end)
+    return Token(WORD, match[group], match.start(group) - 1, end, bare=False)
 
 
 def _check_characters(text: str) -> None:
@@ -144,7 +147,7 @@ def _operator(text: str, at: int) -> Token:
     assert match is not None
     operator = match[0]
     if operator in {"&>", "&>>"}:
-        return Token(Kind.REDIRECT, operator, at, match.end())
+        return Token(REDIRECT, operator, at, match.end())
     if operator == "&":
         raise Malformed(
             "shell_background", f"'&' at character {at + 1} starts a background job", "wait for it: use ';' or '&&'"
@@ -155,7 +158,7 @@ def _operator(text: str, at: int) -> Token:
         raise Malformed(
             "shell_empty_command", f"'{operator}' at character {at + 1} with nothing between", "write one ';'"
         )
-    return Token(Kind.OPERATOR, operator, at, match.end())
+    return Token(OPERATOR, operator, at, match.end())
 
 
 def _descriptor(digits: str) -> int:
@@ -184,7 +187,7 @@ def _redirect(text: str, start: int, descriptor: int, at: int) -> Token:
     if operator in _REFUSED_REDIRECTS:
         code, remedy = _REFUSED_REDIRECTS[operator]
         raise Malformed(code, f"'{operator}' at character {at + 1} is not supported", remedy)
-    return Token(Kind.REDIRECT, operator, start, match.end(), descriptor=descriptor)
+    return Token(REDIRECT, operator, start, match.end(), descriptor=descriptor)
 
 
 def _parenthesis(text: str, at: int) -> Malformed:
@@ -203,7 +206,7 @@ def _word(text: str, start: int) -> Token:
     plain = _PLAIN.match(text, start)
     if plain and (plain.end() == len(text) or text[plain.end()] in _WORD_ENDS):
         _check_bare(plain[0], start)
-        return Token(Kind.WORD, plain[0], start, plain.end())
+        return Token(WORD, plain[0], start, plain.end())
     return _Reader(text, start).word()
 
 
@@ -238,7 +241,7 @@ class _Reader:
             self._check_braces()
         value = text[self.start : self.at] if self.wild else "".join(self.literal)
         glob = "".join(self.pattern) if self.wild else None
-        return Token(Kind.WORD, value, self.start, self.at, glob, self.bare)
+        return Token(WORD, value, self.start, self.at, glob, self.bare)
 
     def _take(self, literal: str, pattern: str, end: int) -> None:
         self.literal.append(literal)

@@ -21,6 +21,15 @@ _SYSTEM = ("/usr/bin/", "/bin/")
 _SEPARATORS = re.compile(r"[=:,;@]")
 _PATH_BEGINS = re.compile(r"\.{0,2}/")
 
+# Named once: naming a member through its class calls back into Python before 3.12, several times a word.
+_FLAG, _TEXT, _OPTIONAL, _READ, _WRITE, _PROGRAM = (
+    Role.FLAG, Role.TEXT, Role.OPTIONAL, Role.READ, Role.WRITE, Role.PROGRAM,
+)  # fmt: skip
+_NO_PATH = frozenset({_TEXT, _OPTIONAL})
+_NO_VALUE = frozenset({_FLAG, _OPTIONAL})
+_NOT_ITSELF = frozenset({ProgramKind.MISSING, ProgramKind.MULTICALL})
+_SHIPPED = frozenset({"", *_SYSTEM})
+
 
 @dataclass(frozen=True, slots=True)
 class Operand:
@@ -47,9 +56,10 @@ def path_operands(command: Command) -> tuple[Operand, ...]:
     Call it after globs are expanded; a command that still holds one is treated like an unknown program's.
     """
     words = command.argv
-    found = _known(command, words[1:])
+    name = _table_name(command, words[0])
+    found = _known(command, name, words[1:])
     if found is None:
-        roles = _roles_of_unknown(_table_name(command))
+        roles = _roles_of_unknown(name)
         found = [item for index, word in enumerate(words[1:]) for item in _possible(index, word, *roles)]
     operands: dict[tuple[str, Access, bool], Operand] = {}
     for index, path, role in found:
@@ -64,11 +74,11 @@ def path_operands(command: Command) -> tuple[Operand, ...]:
 
 
 def _readings(index: int, text: str, role: Role) -> Iterator[Found]:
-    if role is Role.OPTIONAL:
-        yield from _possible(index, text, Role.READ)
-    elif role is Role.PROGRAM and "/" not in text:
+    if role is _OPTIONAL:
+        yield from _possible(index, text, _READ)
+    elif role is _PROGRAM and "/" not in text:
         yield (index, f"/usr/bin/{text}", role)
-    elif role is Role.WRITE and text == "-":
+    elif role is _WRITE and text == "-":
         # Only for reading does '-' mean a stream to every program of the table.
         yield (index, "./-", role)
     else:
@@ -76,16 +86,15 @@ def _readings(index: int, text: str, role: Role) -> Iterator[Found]:
 
 
 def _redirects(command: Command) -> Iterator[Operand]:
-    name, streams = command.argv[0], command.streams
+    name, streams = command.words[0].text, command.streams
     if streams.stdin not in {None, "/dev/null"}:
         yield Operand(streams.stdin or "", streams.stdin or "", Access.READ, f"input of {name}", redirect=True)
     if streams.stdout not in {None, "/dev/null"}:
         yield Operand(streams.stdout or "", streams.stdout or "", Access.WRITE, f"output of {name}", redirect=True)
 
 
-def _known(command: Command, words: Sequence[str]) -> list[Found] | None:
+def _known(command: Command, name: str | None, words: Sequence[str]) -> list[Found] | None:
     """Return the paths by the program's own rules, or None if they are not known for all of its words."""
-    name = _table_name(command)
     if name is None or any(word.glob is not None for word in command.words):
         return None
     if name in PLAIN_TEXT:
@@ -99,20 +108,19 @@ def _known(command: Command, words: Sequence[str]) -> list[Found] | None:
 def _roles_of_unknown(name: str | None) -> tuple[Role, ...]:
     """Return what is assumed of every word: of a program that writes where its words say, writing too."""
     spec = spec_of(name) if name is not None else None
-    writes = name == "find" or (spec is not None and (spec.rest is Role.WRITE or spec.destination))
-    return (Role.READ, Role.WRITE) if writes else (Role.READ,)
+    writes = name == "find" or (spec is not None and (spec.rest is _WRITE or spec.destination))
+    return (_READ, _WRITE) if writes else (_READ,)
 
 
-def _table_name(command: Command) -> str | None:
+def _table_name(command: Command, asked: str) -> str | None:
     """Return the name to look up: only a program of the system is what its name says."""
     program = command.program
-    if program is not None and program.kind in {ProgramKind.MISSING, ProgramKind.MULTICALL}:
+    if program is not None and program.kind in _NOT_ITSELF:
         return None
     if program is not None and not program.path.startswith(_SYSTEM):
         return None
-    asked = command.argv[0]
     directory, slash, name = asked.rpartition("/")
-    return name if f"{directory}{slash}" in {"", *_SYSTEM} else None
+    return name if f"{directory}{slash}" in _SHIPPED else None
 
 
 def _possible(index: int, word: str, *roles: Role) -> Iterator[Found]:
@@ -160,12 +168,12 @@ class _Reading:
     def _long(self, text: str) -> bool:
         name, equals, value = text.partition("=")
         known = option_role(self.spec, name)
-        if known is None or (equals and known[1] is Role.FLAG):
+        if known is None or (equals and known[1] is _FLAG):
             return False
         self.seen.add(known[0])
         if equals:
             self._value(known[1], value)
-        elif known[1] not in {Role.FLAG, Role.OPTIONAL}:
+        elif known[1] not in _NO_VALUE:
             self._next_value(known[1])
         return True
 
@@ -173,19 +181,19 @@ class _Reading:
         if self.spec.numbers and letters[0].isdecimal():
             # An old spelling such as -20 or -20q. A letter that elsewhere takes a value may be a unit here (head -2c).
             letters = letters.lstrip("0123456789")
-            if any(self.spec.short.get(letter) is not Role.FLAG for letter in letters):
+            if any(self.spec.short.get(letter) is not _FLAG for letter in letters):
                 return False
         for position, letter in enumerate(letters):
             role = self.spec.short.get(letter)
             if role is None:
                 return False
             self.seen.add(letter)
-            if role is Role.FLAG:
+            if role is _FLAG:
                 continue
             attached = letters[position + 1 :]
             if attached:
                 self._value(role, attached)
-            elif role is not Role.OPTIONAL:
+            elif role is not _OPTIONAL:
                 self._next_value(role)
             break
         return True
@@ -196,7 +204,7 @@ class _Reading:
             self._value(role, self.words[self.at])
 
     def _value(self, role: Role, value: str) -> None:
-        if role not in {Role.TEXT, Role.OPTIONAL}:
+        if role not in _NO_PATH:
             self.found.append((self.at, value, role))
 
     def _place(self) -> None:
@@ -206,7 +214,7 @@ class _Reading:
         roles = [*leading, *[spec.rest] * len(plain)][: len(plain)]
         if spec.destination and not self.seen & spec.target:
             if len(plain) > 1:
-                roles[-1] = Role.WRITE
+                roles[-1] = _WRITE
             elif plain and spec.here:
-                self.found.append((plain[0][0], ".", Role.WRITE))
-        self.found += [(at, word, role) for (at, word), role in zip(plain, roles, strict=True) if role is not Role.TEXT]
+                self.found.append((plain[0][0], ".", _WRITE))
+        self.found += [(at, word, role) for (at, word), role in zip(plain, roles, strict=True) if role is not _TEXT]

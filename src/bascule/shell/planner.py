@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from bascule.core.errors import Malformed
 from bascule.core.paths import normal
 from bascule.core.plan import Command, Connector, Plan, Step, Streams, Word
-from bascule.shell.lexer import Kind, Token
+from bascule.shell.lexer import OPERATOR, REDIRECT, WORD, Token
 
 NULL = "/dev/null"
 
@@ -84,9 +84,9 @@ def plan(tokens: Sequence[Token]) -> Plan:
         if waiting is not None:
             pipeline[-1].redirects.append((waiting, _target(waiting, token)))
             waiting = None
-        elif token.kind is Kind.WORD:
+        elif token.kind is WORD:
             pipeline[-1].words.append(token)
-        elif token.kind is Kind.REDIRECT:
+        elif token.kind is REDIRECT:
             waiting = token
         else:
             _check_present(pipeline[-1], token)
@@ -107,7 +107,7 @@ def plan(tokens: Sequence[Token]) -> Plan:
 
 
 def _target(redirect: Token, token: Token) -> Token:
-    if token.kind is not Kind.WORD:
+    if token.kind is not WORD:
         raise _no_target(redirect)
     return token
 
@@ -130,7 +130,7 @@ def _check_present(draft: _Draft, before: Token) -> None:
 def _check_end(draft: _Draft, last: Token) -> None:
     if draft.words:
         return
-    if last.kind is Kind.OPERATOR:
+    if last.kind is OPERATOR:
         raise Malformed("shell_trailing_operator", f"nothing follows the last '{last.text}'", "leave it out")
     raise Malformed("shell_empty_command", "a redirect without a command", "name a program, or use the write tool")
 
@@ -142,7 +142,7 @@ def _pipeline(drafts: Sequence[_Draft]) -> tuple[Command, ...]:
 
 def _command(draft: _Draft, *, first: bool, last: bool) -> Command:
     _check_program(draft.words[0])
-    words = tuple(Word(token.text, token.glob) for token in draft.words)
+    words = tuple([Word(token.text, token.glob) for token in draft.words])
     if not draft.redirects:
         return Command(words)
     streams = _streams(draft.redirects)

@@ -15,7 +15,7 @@ import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
 from bascule.core.errors import Malformed
-from bascule.shell.lexer import Kind, Token
+from bascule.shell.lexer import WORD, Token
 
 _LANGUAGE = Language(tree_sitter_bash.language())
 
@@ -59,7 +59,7 @@ def _ours(text: str, source: bytes, tokens: Sequence[Token]) -> list[tuple[str, 
 
 
 def _kind(token: Token) -> str:
-    if token.kind is Kind.WORD:
+    if token.kind is WORD:
         return "word"
     number = "" if token.descriptor < 0 else str(token.descriptor)
     return number + token.text
