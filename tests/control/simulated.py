@@ -211,6 +211,10 @@ def connected(service: SimulatedService | None = None) -> Iterator[tuple[Client,
         assert not thread.is_alive()
 
 
+def rehearse(home: Path) -> None:
+    """A simulated home can always be started."""
+
+
 def serve(home: Path, *, listener: socket.socket | None, connection: socket.socket | None) -> None:
     """What ``bascule.app.serve`` is, simulated: for programs that put this module in its place."""
     if (home / "refuse").exists():

@@ -2,12 +2,13 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.builders import AGENT, NOW, agent_policy, file_call, policy
+from tests.builders import AGENT, LAYOUT, NOW, agent_policy, command, exec_call, file_call, policy
 from tests.simulators import Time
 
 from bascule.core.errors import Unavailable
 from bascule.core.facts import Enforcement
 from bascule.core.finding import Finding, Severity
+from bascule.core.plan import Program, ProgramKind
 from bascule.core.policy import Backend, SandboxPolicy
 from bascule.core.posture import Posture
 from bascule.host.posture import NOT_BUILT, SHOWN_BY_BOX, Snapshots
@@ -19,9 +20,11 @@ class Boxes:
     def __init__(self, posture: Posture | None = FIT) -> None:
         self.posture_now = posture
         self.asked = 0
+        self.looked_again = 0
 
-    async def posture(self, agent):
+    async def posture(self, agent, *, fresh=False):
         self.asked += 1
+        self.looked_again += fresh
         if self.posture_now is None:
             raise Unavailable("no_box", "it does not start")
         return self.posture_now
@@ -65,6 +68,18 @@ def test_nothing_is_started_for_a_contained_agent():
     boxes = Boxes()
     assert facts(snapshots(boxes, contained="canary")).contained == "canary"
     assert boxes.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "again"), [(f"{LAYOUT.agent_root}/tools/report.sh", 1), ("/usr/bin/grep", 0), ("", 0)]
+)
+def test_tools_are_looked_at_again_for_a_call_that_uses_them(path, again):
+    boxes = Boxes(replace(FIT, tools_unsafe="an agent could change it"))
+    program = Program("x", path, ProgramKind.SCRIPT, "a" * 64)
+    call = exec_call(command(program)) if path else file_call("memory/x")
+    found = asyncio.run(snapshots(boxes).snapshot(call, policy()))
+    assert found.tools_unsafe == "an agent could change it"
+    assert boxes.looked_again == again
 
 
 def test_calls_are_counted_over_the_last_minute_and_the_last_day():

@@ -212,7 +212,7 @@ class Office:
         """See the protocol."""
         rules = self._rules(agent)
         try:
-            return portraits.probe(rules, await self._to.boxes.posture(rules.id))
+            return portraits.probe(rules, await self._to.boxes.posture(rules.id, fresh=True))
         except BasculeError as error:
             check = CheckBody(id=error.code, ok=False, detail=error.message, remedy=error.remedy)
             return ProbeBody(agent=rules.id, backend=rules.sandbox.backend.value, ok=False, checks=[check])
@@ -261,13 +261,24 @@ def _record(found: Record) -> RecordRow:
         agent=found.agent,
         summary=summary(found),
         hash=found.hash.hex(),
-        body=json.loads(found.body),
+        body=whole(found),
     )
+
+
+def whole(found: Record) -> dict[str, Json]:
+    """A record's body as it was written, columns included."""
+    columns: dict[str, Json] = {
+        "agent": found.agent,
+        "session": found.session,
+        "digest": found.digest,
+        "parent": found.parent,
+    }
+    return {**json.loads(found.body), **{key: value for key, value in columns.items() if value not in {"", None}}}
 
 
 def summary(found: Record) -> str:
     """One line on a record: the tool, and what came of it."""
-    body = json.loads(found.body)
+    body = whole(found)
     decision = body.get("decision")
     parts = [str(body["tool"])] if "tool" in body else []
     if isinstance(decision, Mapping):

@@ -12,13 +12,14 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import bascule
+from bascule.app.rehearsal import refuse_surprises
 from bascule.app.wiring import BUILT_TOOLS, Ground, House, SystemClock, open_house
 from bascule.control import place
 from bascule.control.access import Access
@@ -37,17 +38,26 @@ from bascule.sandboxes.warden.config import config_here, warden_command
 
 LOG = logging.getLogger("bascule")
 
+HEAD_SECONDS = 60
+"""Between two signed heads of a ledger that grew: what a thief of the disk could cut off unseen."""
+
 READY = b"+"
 """What the gateway tells its parent once it serves."""
 
+MODULE = "bascule.app"
+"""What a gateway's fresh Python runs."""
 
-def serve(home: Path, *, listener: socket.socket | None, connection: socket.socket | None) -> None:
+
+def serve(
+    home: Path, *, listener: socket.socket | None, connection: socket.socket | None, module: str = MODULE
+) -> None:
     """Start warden and gateway, and return when the gateway is gone; the warden then ends by itself.
 
     Args:
         home: absolute path.
         listener: a bound socket to serve on until told to stop, or None.
         connection: the one connection to serve, or None.
+        module: what the gateway's Python runs, taking the arguments of :func:`main`.
 
     Raises:
         BasculeError: they cannot start; the reason is the gateway's own.
@@ -63,7 +73,7 @@ def serve(home: Path, *, listener: socket.socket | None, connection: socket.sock
         numbers = (served.fileno(), warden.fileno(), tell)
         gateway = os.fork()
         if gateway == 0:
-            _become(start, (str(home), kind, *map(str, numbers)), numbers, tell)
+            _become(start, module, (str(home), kind, *map(str, numbers)), numbers, tell)
     os.close(tell)
     served.close()
     _forward(gateway)
@@ -95,7 +105,9 @@ def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:
     )
 
 
-def _become(start: split.Start, arguments: Sequence[str], descriptors: Sequence[int], tell: int) -> NoReturn:
+def _become(
+    start: split.Start, module: str, arguments: Sequence[str], descriptors: Sequence[int], tell: int
+) -> NoReturn:
     """Turn a fresh child into the gateway; whatever goes wrong before is told and ends it."""
     try:
         if start.subordinate is None:
@@ -105,7 +117,7 @@ def _become(start: split.Start, arguments: Sequence[str], descriptors: Sequence[
         else:
             forbid_new_privileges()
         die_with_parent(signal.SIGTERM)
-        split.exec_module("bascule.app.process", arguments, descriptors)
+        split.exec_module(module, arguments, descriptors)
     except BasculeError as error:
         _tell(tell, error)
     except BaseException as error:  # noqa: BLE001 -- nothing of a half-made process may go on
@@ -150,6 +162,27 @@ def _read(descriptor: int) -> bytes:
             continue
 
 
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """What a gateway process is born with.
+
+    Attributes:
+        home: absolute path.
+        owner: uid of the home's owner.
+        kind: ``listener`` or ``connection``: what ``served`` is.
+        served: descriptor to serve on.
+        warden: descriptor of the socket to the warden.
+        tell: descriptor to say on that we serve, or why we cannot.
+    """
+
+    home: Path
+    owner: int
+    kind: str
+    served: int
+    warden: int
+    tell: int
+
+
 def main(arguments: Sequence[str]) -> int:
     """Be the gateway: all rights are gone, all descriptors are here."""
     parser = argparse.ArgumentParser(prog="bascule-gateway")
@@ -159,80 +192,78 @@ def main(arguments: Sequence[str]) -> int:
         parser.add_argument(name, type=int)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    return run(given.home, given.kind, given.served, given.warden, given.tell, lambda _boundary: None)
+    owner = given.home.stat().st_uid
+    return run(Inheritance(given.home, owner, given.kind, given.served, given.warden, given.tell))
 
 
-def run(home: Path, kind: str, served: int, warden: int, tell: int, reached: Callable[[Boundary], None]) -> int:  # noqa: PLR0913, PLR0917 -- a process's whole inheritance
-    """Serve until told to stop; return the exit status.
+def _pass_by(_boundary: Boundary) -> None:
+    """Nobody listens at the boundaries of an ordinary gateway."""
 
-    Args:
-        home: absolute path.
-        kind: ``listener`` or ``connection``: what ``served`` is.
-        served: descriptor to serve on.
-        warden: descriptor of the socket to the warden.
-        tell: descriptor to say on that we serve, or why we cannot.
-        reached: told every boundary a crossing passes.
-    """
-    for descriptor in (served, warden, tell):
-        os.set_inheritable(descriptor, False)
+
+def run(born: Inheritance, reached: Callable[[Boundary], None] = _pass_by) -> int:
+    """Serve until told to stop; return the exit status. ``reached`` is told every boundary a crossing passes."""
+    for descriptor in (born.served, born.warden, born.tell):
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 -- as the function is
     os.umask(0o077)
     try:
-        asyncio.run(_serve(home, kind, served, warden, tell, reached))
+        asyncio.run(_serve(born, reached))
     except BasculeError as error:
         LOG.error("%s", error)  # noqa: TRY400 -- one line says it; the trace would not help an operator
-        _tell(tell, error)
+        _tell(born.tell, error)
         return 1
     return 0
 
 
-async def _serve(  # noqa: PLR0913, PLR0917 -- as above
-    home: Path, kind: str, served: int, warden: int, tell: int, reached: Callable[[Boundary], None]
-) -> None:
+async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    loaded = load(home, BUILT_TOOLS)
-    client = WardenClient.attach(socket.socket(fileno=warden))
-    table = accounts.load(home)
-    uids = frozenset(table.agents.values()) if table else frozenset()
+    loaded = load(born.home, BUILT_TOOLS)
+    refuse_surprises(loaded)
+    client = WardenClient.attach(socket.socket(fileno=born.warden))
+    table = accounts.load(born.home)
+    if table is None:
+        raise Unavailable(
+            "accounts_missing", f"{born.home} has no table of accounts", "start it with: bascule gateway start"
+        )
     ground = Ground(
-        home=home,
+        home=born.home,
         loaded=loaded,
-        boxes=BubblewrapBoxes(client, loaded.policy.agents, table.agents if table else {}, os.geteuid()),
+        boxes=BubblewrapBoxes(client, loaded.policy.agents, table.agents, os.geteuid()),
         programs=HostPrograms(),
         environment=os.environ,
-        mode="rootless" if table and table.gateway < accounts.FIRST_UID else "root",
-        ephemeral=kind == "connection",
+        mode="root" if table.gateway >= accounts.FIRST_UID else "rootless",
+        ephemeral=born.kind == "connection",
         log=lambda line: LOG.info("%s", line),
         stop=stopping.set,
         reached=reached,
         clock=SystemClock(),
     )
+    access = Access(born.owner, os.geteuid())
+    uids = frozenset(table.agents.values())
     try:
         async with open_house(ground) as house:
-            await _attend(home, house, socket.socket(fileno=served), ground, uids, stopping, tell)
+            server = Server(house.office, access, lambda: uids, _hello(ephemeral=ground.ephemeral))
+            await _attend(born, house, server, stopping)
     finally:
         client.close()
 
 
-async def _attend(  # noqa: PLR0913, PLR0917 -- as above
-    home: Path,
-    house: House,
-    served: socket.socket,
-    ground: Ground,
-    agent_uids: frozenset[int],
-    stopping: asyncio.Event,
-    tell: int,
-) -> None:
+def _hello(*, ephemeral: bool) -> Hello:
     own = place.process(os.getpid())
-    hello = Hello(bascule.__version__, os.getpid(), own.started if own else 0, ground.ephemeral)
-    server = Server(house.office, Access(home.stat().st_uid, os.geteuid()), lambda: agent_uids, hello)
-    if not ground.ephemeral:
+    return Hello(bascule.__version__, os.getpid(), own.started if own else 0, ephemeral)
+
+
+async def _attend(born: Inheritance, house: House, server: Server, stopping: asyncio.Event) -> None:
+    served = socket.socket(fileno=born.served)
+    if born.kind == "connection":
+        serving = asyncio.ensure_future(server.attend(served))
+    else:
         await house.conversations.take_up()
-    serving = asyncio.ensure_future(server.attend(served) if ground.ephemeral else server.serve(served))
-    os.write(tell, READY)
-    os.close(tell)
+        serving = asyncio.ensure_future(server.serve(served))
+    os.write(born.tell, READY)
+    os.close(born.tell)
     ended = asyncio.ensure_future(stopping.wait())
     ticking = asyncio.ensure_future(_tick(house))
     await asyncio.wait((serving, ended), return_when=asyncio.FIRST_COMPLETED)
@@ -242,12 +273,15 @@ async def _attend(  # noqa: PLR0913, PLR0917 -- as above
 
 
 async def _tick(house: House) -> None:
-    """Let questions run out on time even if nobody looks."""
+    """Let questions run out on time even if nobody looks, and sign what the ledger has grown by."""
+    signed = 0
     while True:
-        await asyncio.sleep(1)
-        with suppress(BasculeError):
-            await house.desk.tick()
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        for _ in range(HEAD_SECONDS):
+            await asyncio.sleep(1)
+            with suppress(BasculeError):
+                await house.desk.tick()
+        end, _ = house.ledger.end()
+        if end != signed:
+            with suppress(BasculeError):
+                await asyncio.to_thread(house.ledger.anchor)
+            signed = end

@@ -183,7 +183,8 @@ def _house(ground: Ground, database: Database, ledger: Ledger) -> House:
     conversations = Conversations(policy, tools, turns, _providers(ground), _prompts(ground), ground.log)
     identity = Identity(str(ground.home), bascule.__version__, os.getpid(), clock.now(), ground.ephemeral, ground.mode)
     staff = Staff(
-        identity, ground.loaded, tools, gate, desk, ledger, sessions, snapshots, ground.boxes, conversations, containment,
+        identity, ground.loaded, tools, gate, desk, ledger, sessions, snapshots, ground.boxes, conversations,
+        containment,
         lambda: _problems(ground, ledger), ground.stop,
     )  # fmt: skip
     return House(Office(staff), gate, conversations, ledger, desk, containment, ground.boxes)

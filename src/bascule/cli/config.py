@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bascule.core.finding import Finding
     from bascule.core.policy import Policy
     from bascule.policy.diff import Change
+    from bascule.policy.examples import Surprise
     from bascule.policy.json5 import Value
 
 FINDINGS: Final = (
@@ -98,24 +99,28 @@ def _config_text(home: Path) -> bytes:
 def check(context: typer.Context, *, home: Home = None, as_json: AsJson = False) -> int:
     """Check both policy files.
 
-    Exit status: 0 they can be used, 1 something in them is critical, 2 they are broken.
+    Exit status: 0 they can be used, 1 something in them is critical or an example fails, 2 they are broken.
     """
+    from bascule.app import rehearsal  # noqa: PLC0415 (for this group only)
     from bascule.core.finding import Severity  # noqa: PLC0415 (for this group only)
     from bascule.host.policy_files import load  # noqa: PLC0415 (as above)
-    from bascule.policy.examples import read_examples  # noqa: PLC0415 (as above)
-    from bascule.policy.places import CONFIG_NAME  # noqa: PLC0415 (as above)
 
     run = settle(context, home, as_json)
     loaded = load(run.home)
-    read_examples(loaded.config, CONFIG_NAME)
-    good = all(finding.severity < Severity.CRITICAL for finding in loaded.findings)
-    rows = [_finding(found) for found in loaded.findings]
+    surprised = [_surprise(found) for found in rehearsal.surprises(loaded)]
+    good = not surprised and all(finding.severity < Severity.CRITICAL for finding in loaded.findings)
+    rows = [*surprised, *(_finding(found) for found in loaded.findings)]
     if run.sink.as_json:
         run.sink.json({"ok": good, "version": loaded.policy.version, "findings": rows})
     else:
         run.sink.table(FINDINGS, rows, "nothing to report")
         run.sink.line(f"{'ok' if good else 'not fit for use'}: policy {loaded.policy.version[:16]}")
     return 0 if good else 1
+
+
+def _surprise(found: Surprise) -> dict[str, str]:
+    remedy = "mend the policy, or the example"
+    return {"id": "policy.example", "severity": "critical", "detail": str(found), "remedy": remedy}
 
 
 def _finding(found: Finding) -> dict[str, str]:

@@ -32,6 +32,7 @@ def restart(
 ) -> None:
     """Stop the gateway if it runs, and start it."""
     run = settle(context, home, as_json)
+    launch.rehearse(run.home)
     client = launch.running(run.home)
     if client is not None:
         client.close()

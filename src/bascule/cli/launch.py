@@ -62,6 +62,15 @@ def _body() -> Body:
     return cast("Body", importlib.import_module("bascule.app").serve)
 
 
+def rehearse(home: Path) -> None:
+    """Find out whether the home's policy could be started with, so that a broken one stops nothing that runs.
+
+    Raises:
+        BasculeError: why not.
+    """
+    importlib.import_module("bascule.app").rehearse(home)
+
+
 def connect(home: Path) -> Client:
     """Return a client of the home's running gateway, or of a fresh one that ends with the client.
 
