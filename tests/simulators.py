@@ -149,7 +149,7 @@ class Yard:
         self.requests.append(request)
         return self.answers.pop(0)
 
-    async def posture(self, agent):
+    async def posture(self, agent, *, fresh=False):
         raise Unavailable("no_box", "there is no box")
 
     async def stop(self, agent):

@@ -1,9 +1,10 @@
 from dataclasses import replace
 
 import pytest
-from tests.builders import CAT, EXEC, FACTS, GREP, LAYOUT, agent_policy, command, exec_call, file_call
+from tests.builders import CAT, EXEC, FACTS, FIT, GREP, LAYOUT, agent_policy, command, exec_call, file_call
 
 from bascule.core.confinement import Confinement
+from bascule.core.finding import Severity
 from bascule.core.paths import Access, PathUse, locate
 from bascule.core.plan import Program, ProgramKind
 from bascule.core.policy import ExecAsk, ExecEntry, ExecSecurity
@@ -134,3 +135,9 @@ def test_an_approved_script_gets_its_interpreter_and_nothing_else():
 
 def test_file_tools_are_none_of_its_business():
     assert said(file_call("/etc/shadow"), rules(security=ExecSecurity.DENY)) == (Effect.ALLOW, "ok")
+
+
+def test_tools_that_are_not_mounted_are_found_although_the_box_is_fit():
+    assert l6.check(FIT, agent_policy()) == ()
+    [found] = l6.check(replace(FIT, tools_unsafe="t.sh belongs to the agent"), agent_policy())
+    assert (found.check, found.severity) == ("exec.tools", Severity.WARN)

@@ -82,8 +82,12 @@ class Boxes(Protocol):
             Unavailable: a box could not be made; nothing ran.
         """
 
-    async def posture(self, agent: AgentId) -> Posture:
+    async def posture(self, agent: AgentId, *, fresh: bool = False) -> Posture:
         """Return the self-test of the agent's boxes, starting one if none runs.
+
+        Args:
+            agent: whose.
+            fresh: look again from outside, instead of remembering what was seen when the box started.
 
         Raises:
             Unavailable: no box can be made.

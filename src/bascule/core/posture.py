@@ -22,6 +22,7 @@ class Posture:
         pids_limit: processes in force, 0 if no limit could be set.
         groups: supplementary kernel group ids.
         problems: what fell short, one line each; empty means fit for use.
+        tools_unsafe: why ``tools/`` may not be mounted, empty if it may; the rest of the box is fit even so.
     """
 
     kernel_uid: int
@@ -36,3 +37,4 @@ class Posture:
     pids_limit: int
     groups: tuple[int, ...] = ()
     problems: tuple[str, ...] = ()
+    tools_unsafe: str = ""

@@ -15,6 +15,7 @@ from bascule.core.errors import BasculeError
 from bascule.core.facts import Enforcement, Facts, Usage
 from bascule.core.finding import Finding, Severity
 from bascule.core.ids import AgentId
+from bascule.core.paths import is_within
 from bascule.core.policy import AgentPolicy, Backend, Policy
 from bascule.core.ports import Boxes, Clock
 from bascule.core.posture import Posture
@@ -67,24 +68,32 @@ class Snapshots:
         rules = policy.agents[call.agent]
         now = self._clock.now()
         contained = self._contained(call.agent)
-        missing = dict(NOT_BUILT) if contained else {**NOT_BUILT, **await self.missing(rules)}
-        return Facts(now, contained, self._lock_problem(), missing, self._usage(call.agent, now))
+        missing, unsafe = dict(NOT_BUILT), ""
+        if not contained:
+            # What belongs to whom in tools/ may have changed since the box started, so those who use it look again.
+            lacking, unsafe = await self._shown(rules, fresh=_uses_tools(call, rules))
+            missing |= lacking
+        return Facts(now, contained, self._lock_problem(), missing, self._usage(call.agent, now), unsafe)
 
     async def missing(self, rules: AgentPolicy) -> dict[Enforcement, str]:
         """Return the enforcements an agent's boxes do not have, with the reason; empty if all are in force."""
+        return (await self._shown(rules, fresh=True))[0]
+
+    async def _shown(self, rules: AgentPolicy, *, fresh: bool) -> tuple[dict[Enforcement, str], str]:
+        """Return what a box shows to be missing, and why ``tools/`` may not be mounted."""
         if rules.sandbox.backend is not Backend.BUBBLEWRAP:
             reason = f"the {rules.sandbox.backend.value} backend is not built"
-            return dict.fromkeys(SHOWN_BY_BOX, reason)
+            return dict.fromkeys(SHOWN_BY_BOX, reason), ""
         try:
-            posture = await self._boxes.posture(rules.id)
+            posture = await self._boxes.posture(rules.id, fresh=fresh)
         except BasculeError as error:
-            return dict.fromkeys(SHOWN_BY_BOX, str(error))
+            return dict.fromkeys(SHOWN_BY_BOX, str(error)), ""
         missing = {}
         for enforcement, check in self._checks.items():
             critical = [found for found in check(posture, rules) if found.severity is Severity.CRITICAL]
             if critical:
                 missing[enforcement] = critical[0].detail
-        return missing
+        return missing, posture.tools_unsafe
 
     def count(self, agent: AgentId) -> None:
         """Count one proposal of an agent, whatever becomes of it."""
@@ -100,3 +109,10 @@ class Snapshots:
                 break
             minute += 1
         return Usage(minute, len(calls))
+
+
+def _uses_tools(call: Call, rules: AgentPolicy) -> bool:
+    """True if a program of the call is one of the agent's ``tools/``."""
+    tools = f"{rules.layout.agent_root}/tools"
+    commands = call.plan.commands if call.plan is not None else ()
+    return any(command.program is not None and is_within(command.program.path, tools) for command in commands)

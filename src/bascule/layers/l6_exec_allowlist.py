@@ -14,7 +14,7 @@ import re2
 from bascule.core.call import Call
 from bascule.core.confinement import Confinement
 from bascule.core.facts import Facts
-from bascule.core.finding import Finding
+from bascule.core.finding import Finding, Severity
 from bascule.core.paths import Access, Zone
 from bascule.core.patterns import path_pattern_matches
 from bascule.core.plan import Command, Program, ProgramKind
@@ -25,6 +25,8 @@ from bascule.core.scope import strictest_use
 from bascule.core.verdict import Verdict, allow, ask, deny
 
 NAME = "l6_exec_allowlist"
+
+TOOLS_REMEDY = "chown it to root and chmod go-w it"
 
 _OK = allow(NAME)
 
@@ -71,7 +73,7 @@ def _judge_command(command: Command, facts: Facts, policy: AgentPolicy) -> Verdi
         )
     in_tools = program.path.startswith(policy.layout.agent_root + "/tools/")
     if in_tools and facts.tools_unsafe:
-        return deny(NAME, "tools_unsafe", f"tools/ is not mounted: {facts.tools_unsafe}", "chown it to root")
+        return deny(NAME, "tools_unsafe", f"tools/ is not mounted: {facts.tools_unsafe}", TOOLS_REMEDY)
     if not in_tools and program.path.startswith(policy.layout.home + "/"):
         return deny(NAME, "program_writable", f"{program.asked} lies where agents write", "put it in tools/")
     entry = match_entry(command, policy.exec)
@@ -172,6 +174,8 @@ def writes_of(command: Command, rules: ExecPolicy) -> bool:
     return entry is not None and entry.writes
 
 
-def check(_posture: Posture, _policy: AgentPolicy) -> tuple[Finding, ...]:
-    """Is it so here: program boxes are probed by layer 2's self-test; nothing further of the machine bears on it."""
-    return ()
+def check(posture: Posture, _policy: AgentPolicy) -> tuple[Finding, ...]:
+    """Is it so here: ``tools/`` is the operator's; program boxes themselves are probed by layer 2's self-test."""
+    if not posture.tools_unsafe:
+        return ()
+    return (Finding("exec.tools", Severity.WARN, f"tools/ is not mounted: {posture.tools_unsafe}", TOOLS_REMEDY),)

@@ -80,14 +80,17 @@ class BubblewrapBoxes:
         self._policy(request.key.agent)
         return await Pipeline(self._client, request).run()
 
-    async def posture(self, agent: AgentId) -> Posture:
-        """Return the self-test of the agent's newest box, starting one if none runs.
+    async def posture(self, agent: AgentId, *, fresh: bool = False) -> Posture:
+        """Return the self-test of the agent's newest box, starting one if none runs; ``fresh`` measures it again.
 
         Raises:
-            Unavailable: no box can be made.
+            Unavailable: no box can be made, or it went while it was measured.
         """
         for key, worker in reversed(self._workers.items()):
             if key.agent == agent and worker.usable:
+                if fresh:
+                    measured = await self._client.measure(worker.box.number)
+                    worker.posture = self._judge(agent, worker.files, measured)
                 return worker.posture
         try:
             return (await self._warm(BoxKey(agent, cli_session(agent)))).posture
@@ -159,7 +162,7 @@ class BubblewrapBoxes:
             problems.append(f"the kernel says uid {measured.kernel_uid}, not {self._uids[agent]}")
         if measured.capabilities or measured.seccomp != 2 or not measured.no_new_privs:
             problems.append("seen from outside, it has capabilities, no filter or may gain privileges")
-        return replace(inside, problems=tuple(problems), groups=measured.groups)
+        return replace(inside, problems=tuple(problems), groups=measured.groups, tools_unsafe=measured.tools)
 
     async def _end(self, files: WorkerFiles | None, box: RunningBox) -> None:
         if files is not None:
