@@ -53,8 +53,8 @@ def cedar() -> Says:
     line = '{}(principal == Agent::"{}", action == Action::"call", resource == Tool::"{}");'
     text = [line.format("permit", agent, tool) for agent in AGENTS for tool in allowed(agent)]
     text += [line.format("forbid", agent, tool) for agent in AGENTS for tool in denied(agent)]
-    policies = cedarpy.PolicySet("\n".join(text))
-    entities = cedarpy.Entities("[]") if hasattr(cedarpy, "Entities") else []
+    policies = cedarpy.PolicySet.from_str("\n".join(text))
+    entities = cedarpy.Entities.from_json_str("[]")
 
     def says(pair: tuple[str, str]) -> bool:
         request = {"principal": f'Agent::"{pair[0]}"', "action": 'Action::"call"', "resource": f'Tool::"{pair[1]}"'}

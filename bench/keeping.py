@@ -31,7 +31,7 @@ from bascule.ledger.verify import verify
 from bascule.state.connection import DATABASE_FILE, Database
 from bascule.state.migrations import migrate
 from bascule.statements import decided
-from bench.measure import MICROSECONDS, MILLISECONDS, CannotRun, Effort, Figures, Row, awaits, calls, figures
+from bench.measure import MILLISECONDS, CannotRun, Effort, Figures, Row, awaits, calls, figures
 from bench.workload import FACTS, an_exec_call, policy
 
 BUILD = Path(__file__).resolve().parent.parent / "build"
@@ -73,16 +73,19 @@ def memory() -> Iterator[Memory]:
             database.close()
 
 
-def one_commit(kept: Memory, n: int) -> Figures:
+def one_commit(database: Database, n: int) -> Figures:
     """Time one row in one transaction with one sync, in milliseconds."""
-    kept.database.write("CREATE TABLE IF NOT EXISTS bench (row TEXT)")
+    database.write("CREATE TABLE IF NOT EXISTS bench (row TEXT)")
 
     def commit(_: None) -> None:
-        kept.database.write("INSERT INTO bench VALUES ('one row')")
-        kept.database.sync_now()
+        database.write("INSERT INTO bench VALUES ('one row')")
+        database.sync_now()
 
-    found = calls(commit, [None], n, rounds=3)
-    return Figures(found.n, found.p50 * MICROSECONDS / MILLISECONDS, found.p99 * MICROSECONDS / MILLISECONDS)
+    return _in_milliseconds(calls(commit, [None], n, rounds=5))
+
+
+def _in_milliseconds(found: Figures) -> Figures:
+    return Figures(found.n, found.p50 / 1e3, found.p99 / 1e3)
 
 
 def ledger_rows(effort: Effort) -> Iterator[Row]:
@@ -90,14 +93,14 @@ def ledger_rows(effort: Effort) -> Iterator[Row]:
     call, rules = an_exec_call()
     body = decided(call, judge(call, FACTS, rules), policy().version)
     with memory() as kept:
-        commit = one_commit(kept, effort.n(300))
+        commit = one_commit(kept.database, effort.n(200))
         yield Row("one synced commit (yardstick)", "ms", commit)
-        append = calls(lambda each: kept.ledger.append_now("decided", each, durable=False), [body], effort.n(10_000))
+        append = calls(lambda each: kept.ledger.append_now("decided", each, durable=False), [body], effort.n(2_000))
         yield Row("ledger append, buffered, a whole `decided` record", "µs", append, 30)
-        durable = calls(lambda each: kept.ledger.append_now("started", each, durable=True), [body], effort.n(300))
-        yield Row(
-            "ledger append, durable", "ms", replace(durable, p50=durable.p50 / 1e3, p99=durable.p99 / 1e3),
-        )  # fmt: skip
+        durable = calls(
+            lambda each: kept.ledger.append_now("started", each, durable=True), [body], effort.n(200), rounds=5
+        )
+        yield Row("ledger append, durable", "ms", _in_milliseconds(durable))
         yield Row("ledger verify", "records/s", _verified(kept, effort), 150_000, higher=True)
 
 
@@ -120,7 +123,7 @@ def _verified(kept: Memory, effort: Effort) -> Figures:
 def approval_rows(effort: Effort) -> Iterator[Row]:
     """Yield the desk's rows: a question from its first line on disk to its use."""
     with memory() as kept:
-        commit = one_commit(kept, effort.n(300))
+        commit = one_commit(kept.database, effort.n(200))
         yield Row("one synced commit (yardstick)", "ms", commit)
         life = asyncio.run(_lives(kept, effort.n(300)))
         yield Row("approval created, decided, used (3 synced commits)", "ms", life, 3 * commit.p50)

@@ -92,7 +92,7 @@ def figures(nanoseconds: Sequence[float], per_unit: float) -> Figures:
     return Figures(len(ordered), ordered[last // 2] / per_unit, ordered[min(last, -(-99 * last // 100))] / per_unit)
 
 
-def calls(work: Callable[[T], object], inputs: Sequence[T], n: int, *, rounds: int = 5) -> Figures:
+def calls(work: Callable[[T], object], inputs: Sequence[T], n: int, *, rounds: int = 20) -> Figures:
     """Time ``n`` calls of ``work`` a round, going through ``inputs`` in turn; microseconds."""
     for each in range(max(len(inputs), n // 10)):
         work(inputs[each % len(inputs)])

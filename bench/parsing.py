@@ -22,7 +22,7 @@ def rows(effort: Effort) -> Iterator[Row]:
     """Yield the parser's rows."""
     rules = policy().agents[AgentId("main")]
     given = [(_proposal(f"{COMMAND} -c {each}"), rules) for each in range(64)]
-    n = effort.n(5_000)
+    n = effort.n(500)
     yield Row(f"parse + plan + digest, exec {COMMAND!r}", "µs", calls(parse, given, n), 150)
     lines = [f"{COMMAND} -c {each}" for each in range(64)]
     yield Row("  of which: plan alone", "µs", calls(read_command, lines, n))
