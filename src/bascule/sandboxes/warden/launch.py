@@ -228,8 +228,9 @@ def _prepare(group: Group) -> None:
 def _furnish(order: Order, seccomp: bytes) -> None:
     """What the order says; the last step gives up every right."""
     _lay_out(order.stage, order.mounts)
-    _set_limits(order.limits, order.processes)
+    # Before the limits: a file size limit smaller than the filter would cut it.
     _place_descriptors(order, seccomp)
+    _set_limits(order.limits, order.processes)
     drop_account(order.uid, order.uid)
     die_with_parent(signal.SIGKILL)
 

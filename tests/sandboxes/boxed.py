@@ -1,0 +1,174 @@
+"""A real warden on a real home, as root or as an ordinary user with subordinate uids, for tests that look at boxes.
+
+As an ordinary user: in a private mount namespace a throw-away account with a range of its own is put over
+``/etc/passwd`` and friends, so that nothing of the machine changes; that account starts the warden and hands the
+gateway's end of the socket back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import bascule
+from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, ProgramRun
+from bascule.core.confinement import Limits
+from bascule.core.ids import AgentId, cli_session
+from bascule.core.paths import Layout
+from bascule.core.plan import Program, ProgramKind
+from bascule.core.policy import AgentPolicy, ExecPolicy, Quota, SandboxPolicy
+from bascule.host import gateway_view
+from bascule.host.directories import CANARY
+from bascule.host.split import Start, Subordinate, needed_paths, start_warden
+from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
+from bascule.sandboxes.warden.client import WardenClient
+from bascule.sandboxes.warden.config import config_here, warden_command
+
+SOURCE = str(Path(bascule.__file__).resolve().parents[1])
+ONE, TWO = AgentId("one"), AgentId("two")
+KEY = BoxKey(ONE, cli_session(ONE))
+LIMITS = Limits(256 << 20, 32, 20, 20, 1 << 16, 1 << 20)
+T = TypeVar("T")
+
+ROOT_BASE = 1_950_000_000
+USER = 54_321
+RANGE = 700_000
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where a warden stands: its home, who is who, and the socket to it."""
+
+    home: Path
+    mode: str
+    uids: dict[AgentId, int]
+    gateway: int
+    socket: socket.socket
+
+    def root(self, agent: AgentId = ONE) -> Path:
+        """An agent's directory."""
+        return self.home / "agents" / agent
+
+
+class Boxed:
+    """A backend in a running loop."""
+
+    def __init__(self, ground: Ground, client: WardenClient, boxes: BubblewrapBoxes) -> None:
+        self.ground, self.client, self.boxes = ground, client, boxes
+
+    async def run(self, *argv: str, **options: Any) -> PipelineResult:
+        """Run one program; ``stdin`` and ``limits`` besides the fields of ``ProgramRun``."""
+        return await self.pipe([argv], **options)
+
+    async def pipe(self, commands: list[tuple[str, ...]], **options: Any) -> PipelineResult:
+        """Run a pipeline."""
+        stdin, limits = options.pop("stdin", b""), options.pop("limits", LIMITS)
+        key = options.pop("key", KEY)
+        runs = tuple(ProgramRun(argv, program(argv[0]), **options) for argv in commands)
+        return await self.boxes.run(PipelineRequest(key, runs, stdin, limits))
+
+
+def program(word: str) -> Program:
+    """A native program of this machine, or a script by its path."""
+    real = os.path.realpath(shutil.which(word) or word)
+    content = Path(real).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if content.startswith(b"#!"):
+        return Program(word, real, ProgramKind.SCRIPT, digest, content[2:].split(b"\n")[0].split()[0].decode())
+    return Program(word, real, ProgramKind.NATIVE, digest)
+
+
+def policies(home: Path) -> dict[AgentId, AgentPolicy]:
+    """Two agents with the default box."""
+    return {
+        name: AgentPolicy(
+            name, name, "", {}, ExecPolicy(), SandboxPolicy(), Quota(), Layout(str(home), f"{home}/agents/{name}")
+        )
+        for name in (ONE, TWO)
+    }
+
+
+@contextmanager
+def grounded(home: Path, mode: str) -> Iterator[Ground]:
+    """Start a warden in one of the two modes."""
+    home.mkdir(parents=True, exist_ok=True)
+    if mode == "root":
+        uids, gateway = {ONE: ROOT_BASE + 1, TWO: ROOT_BASE + 2}, ROOT_BASE
+        connection = _start(home, uids, gateway, None)
+    else:
+        uids, gateway = {ONE: RANGE, TWO: RANGE + 1}, USER
+        connection = _start_as_user(home)
+    ground = Ground(home, mode, uids, gateway, connection)
+    try:
+        yield ground
+    finally:
+        connection.close()
+
+
+def _start(home: Path, uids: dict[AgentId, int], gateway: int, subordinate: Subordinate | None) -> socket.socket:
+    config = config_here(str(home), uids, gateway, canary=f"{home}/state/{CANARY}")
+    owner = home.stat().st_uid
+    return start_warden(Start(str(home), owner, gateway, uids, lambda fd: warden_command(config, fd), subordinate))
+
+
+def _start_as_user(home: Path) -> socket.socket:
+    os.chown(home, USER, USER)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        words = [sys.executable, "-P", str(Path(__file__).resolve()), str(home), str(theirs.fileno())]
+        subprocess.run(
+            words, pass_fds=[theirs.fileno()], check=True, timeout=60, env={**os.environ, "PYTHONPATH": SOURCE}
+        )
+        _, files, _, _ = socket.recv_fds(ours, 1, 1)
+    return socket.socket(fileno=files[0])
+
+
+def _as_user(home: Path, descriptor: int) -> None:
+    """The child: put the account over the machine's tables, become it, start the warden, hand the socket back."""
+    row = f"bascule-test:{RANGE}:65536\n"
+    extra = {"passwd": f"bascule-test:x:{USER}:{USER}::/nonexistent:/bin/sh\n", "group": f"bascule-test:x:{USER}:\n"}
+    folder = home.parent / "etc"
+    folder.mkdir()
+    names = ("passwd", "group", "subuid", "subgid")
+    for name in names:
+        text = Path("/etc", name).read_text() + extra[name] if name in extra else row
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o644)
+    gateway_view.enter((*needed_paths(str(home), SOURCE), str(folder)), USER)
+    for name in names:
+        subprocess.run(["/usr/bin/mount", "--bind", str(folder / name), f"/etc/{name}"], check=True)
+    os.setgroups([])
+    os.setresgid(USER, USER, USER)
+    os.setresuid(USER, USER, USER)
+    connection = _start(home, {ONE: RANGE, TWO: RANGE + 1}, USER, Subordinate(RANGE, RANGE, 65536))
+    with socket.socket(fileno=descriptor) as back:
+        socket.send_fds(back, [b"s"], [connection.fileno()])
+
+
+def within(ground: Ground, body: Callable[[Boxed], Awaitable[T]]) -> T:
+    """Run ``body`` with a backend on the ground's warden; the client is let go afterwards, the warden is not."""
+
+    async def main() -> T:
+        client = WardenClient.attach(ground.socket.dup())
+        boxes = BubblewrapBoxes(client, policies(ground.home), ground.uids, ground.gateway)
+        try:
+            return await asyncio.wait_for(body(Boxed(ground, client, boxes)), 60)
+        finally:
+            await boxes.stop(None)
+            client.close()
+
+    return asyncio.run(main())
+
+
+if __name__ == "__main__":
+    _as_user(Path(sys.argv[1]), int(sys.argv[2]))

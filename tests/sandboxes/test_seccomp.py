@@ -1,0 +1,96 @@
+"""The filter's bytes, run through an interpreter of classic BPF as the kernel does."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bascule.core.errors import Unavailable
+from bascule.sandboxes.seccomp import AF_UNIX, MACHINES, box_filter
+
+ALLOW, EPERM, ENOSYS, EAFNOSUPPORT, KILL = 0x7FFF0000, 0x50001, 0x50026, 0x50061, 0x80000000
+
+
+def evaluate(program: bytes, number: int, audit: int, *arguments: int) -> int:
+    """Run a filter on one system call."""
+    padded = [*arguments, 0, 0, 0, 0, 0, 0][:6]
+    data = struct.pack("<iIQ6Q", number if number < 1 << 31 else number - (1 << 32), audit, 0, *padded)
+    accumulator, at = 0, 0
+    while True:
+        code, when_true, when_false, value = struct.unpack_from("=HBBI", program, at * 8)
+        at += 1
+        match code:
+            case 0x20:
+                accumulator = struct.unpack_from("<I", data, value)[0]
+            case 0x15 | 0x35 | 0x45:
+                holds = {0x15: accumulator == value, 0x35: accumulator >= value, 0x45: bool(accumulator & value)}[code]
+                at += when_true if holds else when_false
+            case 0x06:
+                return value
+            case _:
+                raise AssertionError(f"unknown instruction {code:#x}")
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+def test_every_denied_call_is_denied_and_common_ones_are_not(name: str) -> None:
+    machine, program = MACHINES[name], box_filter(name)
+    assert len(program) % 8 == 0
+    assert len(program) // 8 <= 4096
+    for call, number in machine.denied.items():
+        assert evaluate(program, number, machine.audit) == EPERM, call
+    common = {"x86_64": (0, 1, 59, 257, 231, 437), "aarch64": (63, 64, 221, 56, 94, 437)}[name]
+    for number in common:
+        assert evaluate(program, number, machine.audit) == ALLOW
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+def test_foreign_architecture_is_killed(name: str) -> None:
+    assert evaluate(box_filter(name), 0, 0x40000003) == KILL
+
+
+def test_second_numbering_of_the_same_machine_is_killed() -> None:
+    assert evaluate(box_filter("x86_64"), 0x40000000, MACHINES["x86_64"].audit) == KILL
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+@given(number=st.integers(463, 0x3FFFFFFF))
+def test_calls_newer_than_the_list_do_not_exist(name: str, number: int) -> None:
+    assert evaluate(box_filter(name), number, MACHINES[name].audit) == ENOSYS
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+@given(flags=st.integers(0, 2**32 - 1))
+def test_clone_makes_no_namespace(name: str, flags: int) -> None:
+    found = evaluate(box_filter(name), MACHINES[name].clone, MACHINES[name].audit, flags)
+    assert found == (EPERM if flags & 0x7E020000 else ALLOW)
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+def test_clone_with_hidden_flags_falls_back(name: str) -> None:
+    assert evaluate(box_filter(name), 435, MACHINES[name].audit) == ENOSYS
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+@pytest.mark.parametrize("families", [(), (AF_UNIX,), (1, 2, 10)])
+@given(family=st.integers(0, 60))
+def test_only_named_socket_families(name: str, families: tuple[int, ...], family: int) -> None:
+    found = evaluate(box_filter(name, families), MACHINES[name].socket, MACHINES[name].audit, family)
+    assert found == (ALLOW if family in families else EAFNOSUPPORT)
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+@pytest.mark.parametrize(
+    ("request_number", "wanted"), [(0x5412, EPERM), (0x541C, EPERM), (0x5401, ALLOW), (0x5413, ALLOW)]
+)
+def test_nobody_types_into_a_terminal(name: str, request_number: int, wanted: int) -> None:
+    assert evaluate(box_filter(name), MACHINES[name].ioctl, MACHINES[name].audit, 0, request_number) == wanted
+    high = request_number | 1 << 40
+    assert evaluate(box_filter(name), MACHINES[name].ioctl, MACHINES[name].audit, 0, high) == wanted
+
+
+def test_unknown_machine_is_refused() -> None:
+    with pytest.raises(Unavailable):
+        box_filter("vax")
