@@ -183,8 +183,12 @@ class Inheritance:
     tell: int
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Be the gateway: all rights are gone, all descriptors are here."""
+def _pass_by(_boundary: Boundary) -> None:
+    """Nobody listens at the boundaries of an ordinary gateway."""
+
+
+def main(arguments: Sequence[str], reached: Callable[[Boundary], None] = _pass_by) -> int:
+    """Be the gateway: all rights are gone, all descriptors are here; ``reached`` as for :func:`run`."""
     parser = argparse.ArgumentParser(prog="bascule-gateway")
     parser.add_argument("home", type=Path)
     parser.add_argument("kind", choices=("listener", "connection"))
@@ -193,11 +197,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     owner = given.home.stat().st_uid
-    return run(Inheritance(given.home, owner, given.kind, given.served, given.warden, given.tell))
-
-
-def _pass_by(_boundary: Boundary) -> None:
-    """Nobody listens at the boundaries of an ordinary gateway."""
+    return run(Inheritance(given.home, owner, given.kind, given.served, given.warden, given.tell), reached)
 
 
 def run(born: Inheritance, reached: Callable[[Boundary], None] = _pass_by) -> int:
