@@ -68,14 +68,9 @@ def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures
     for mount in request.mounts:
         territory.check_mount(mount.path)
     found = Found()
-    own_tool = is_within(request.program, agent.root)
-    if own_tool and not agent.tools_safe:
-        raise Unavailable("tools_unsafe", "tools/ is not mounted, for an agent could change it")
     territory.check_program(request.program, request.agent)
-    if own_tool:
-        _add_libraries(found, request.program, closures)
-    else:
-        found.add_with_libraries(request.program, closures)
+    tools: list[str] = []
+    _add_program(request.program, found, agent, tools, closures)
     needed = set()
     for path in request.needs:
         real = os.path.realpath(path)
@@ -84,7 +79,7 @@ def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures
         if os.path.isdir(real):
             found.add(path)
         else:
-            found.add_with_libraries(path, closures)
+            _add_program(path, found, agent, tools, closures)
     if request.kind is ProgramKind.SCRIPT:
         if os.path.realpath(request.interpreter) not in needed:
             raise Malformed(
@@ -96,9 +91,20 @@ def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures
         agent,
         Supplies(found.files, found.named, granted_binds(request.mounts, f"{config.home}/shared"), request.writable),
         mentions_root=mentions(agent.root, request.argv[1:]),
-        script=request.program if own_tool else "",
+        tools=tools,
         scratch_bytes=min(_LARGEST_SCRATCH, request.limits.memory_bytes),
     )
+
+
+def _add_program(path: str, found: Found, agent: Agent, tools: list[str], closures: Closures) -> None:
+    """Add one program: to ``tools`` if it is one of the agent's, for those appear at a place of their own."""
+    if not is_within(path, agent.root):
+        found.add_with_libraries(path, closures)
+        return
+    if not agent.tools_safe:
+        raise Unavailable("tools_unsafe", "tools/ is not mounted, for an agent could change it")
+    _add_libraries(found, path, closures)
+    tools.append(path)
 
 
 def _add_libraries(found: Found, program: str, closures: Closures) -> None:

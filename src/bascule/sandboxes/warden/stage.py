@@ -93,7 +93,8 @@ def _agent_binds(agent: Agent, at: str, *, writable: bool) -> list[Bind]:
     if writable:
         binds += [Bind(f"{agent.root}/{name}", f"{at}/{name}", writable=True) for name in agent.own]
     if agent.tools_safe:
-        binds.append(Bind(f"{agent.root}/tools", f"{at}/tools", executable=True))
+        # To be read only: the one tool that was judged, and those its entry needs, are mounted over it to be run.
+        binds.append(Bind(f"{agent.root}/tools", f"{at}/tools"))
     return binds
 
 
@@ -124,20 +125,22 @@ class Supplies:
     writable: bool
 
 
-def program_stage(agent: Agent, supplies: Supplies, *, mentions_root: bool, script: str, scratch_bytes: int) -> Stage:
+def program_stage(
+    agent: Agent, supplies: Supplies, *, mentions_root: bool, tools: Iterable[str], scratch_bytes: int
+) -> Stage:
     """What one program's box contains.
 
     Args:
         agent: whose box.
         supplies: what comes from the machine.
         mentions_root: an operand names the agent's directory by the operator's path, so it exists there too.
-        script: host path of a script in ``tools/`` that is the program, empty if it is none.
+        tools: host paths of those files in ``tools/`` that may be run.
         scratch_bytes: size of ``/tmp``.
     """
     places = (BOX_ROOT, agent.root) if mentions_root else (BOX_ROOT,)
     own = [bind for place in places for bind in _agent_binds(agent, place, writable=supplies.writable)]
-    if script and agent.tools_safe:
-        own += [Bind(script, place + script[len(agent.root) :], executable=True) for place in places]
+    if agent.tools_safe:
+        own += [Bind(tool, place + tool[len(agent.root) :], executable=True) for tool in tools for place in places]
     system = [Bind(source, target, executable=True) for source, target in supplies.files.items()]
     hidden = () if agent.tools_safe else tuple(f"{place}/tools" for place in places)
     links = {**_LINKS, **supplies.named}
@@ -156,9 +159,7 @@ def worker_stage(agent: Agent, supplies: Supplies, *, code: str, canary: str) ->
     system = [Bind(source, target, executable=True) for source, target in supplies.files.items()]
     system.append(Bind(code, f"{BOX_CODE}/bascule/sandboxes/worker"))
     system.append(Bind(canary, BOX_CANARY))
-    own = [bind for bind in _agent_binds(agent, BOX_ROOT, writable=supplies.writable) if not bind.executable]
-    if agent.tools_safe:
-        own.append(Bind(f"{agent.root}/tools", f"{BOX_ROOT}/tools"))
+    own = _agent_binds(agent, BOX_ROOT, writable=supplies.writable)
     hidden = () if agent.tools_safe else (f"{BOX_ROOT}/tools",)
     links = {**_LINKS, **supplies.named}
     return Stage((*supplies.granted, *system, *own), hidden, links, identity_files(agent.uid), 1 << 20)
