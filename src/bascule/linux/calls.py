@@ -20,6 +20,8 @@ _MOVE_MOUNT = 429
 _OPENAT2 = 437
 _MOUNT_SETATTR = 442
 
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+
 _AT_FDCWD = -100
 _AT_EMPTY_PATH = 0x1000
 _AT_RECURSIVE = 0x8000
@@ -182,6 +184,24 @@ def unmount(target: str) -> None:
     """
     if _LIBC.umount2(os.fsencode(target), 2) != 0:
         raise _fail(f"umount {target}")
+
+
+def change_root(new_root: str, old_root: str) -> None:
+    """Make the mount at ``new_root`` this namespace's root and detach everything that was mounted before.
+
+    Args:
+        new_root: a mount point.
+        old_root: an empty directory directly in it.
+
+    Raises:
+        OSError: as the kernel says; ``ENOSYS`` on an architecture whose number is not known.
+    """
+    number = _PIVOT_ROOT.get(os.uname().machine)
+    if number is None:
+        raise OSError(38, "pivot_root: number unknown on this architecture")
+    _syscall("pivot_root", number, os.fsencode(new_root), os.fsencode(f"{new_root}/{old_root}"))
+    os.chdir("/")
+    unmount(f"/{old_root}")
 
 
 def stop_propagation(*, receive: bool = False) -> None:

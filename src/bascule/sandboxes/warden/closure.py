@@ -130,6 +130,7 @@ class Closures:
 
     configured: tuple[str, ...] = ()
     _known: dict[tuple[str, int, int, int, int], tuple[tuple[str, ...], bool]] = field(default_factory=dict)
+    _named: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def of(self, path: str) -> tuple[str, ...]:
         """Return the absolute paths, as the loader will ask for them, that ``path`` needs besides itself.
@@ -138,6 +139,22 @@ class Closures:
             Unavailable: a library is missing, or a file is malformed.
         """
         return self._find(path)[0]
+
+    def files_of(self, path: str) -> tuple[tuple[str, str], ...]:
+        """Return the same as ``(real path, path by which it is asked for)``, as :func:`both_names` gives them.
+
+        Raises:
+            Unavailable: as :meth:`of`.
+        """
+        libraries = self._find(path)[0]
+        if libraries not in self._named:
+            self._named[libraries] = tuple(both_names(library) for library in libraries)
+        return self._named[libraries]
+
+    def forget(self) -> None:
+        """Look everything up anew."""
+        self._known.clear()
+        self._named.clear()
 
     def needs_cache(self, path: str) -> bool:
         """True if a library lies where only the loader's cache finds it.
@@ -155,7 +172,7 @@ class Closures:
         key = (path, seen.st_ino, seen.st_ctime_ns, seen.st_mtime_ns, seen.st_size)
         if key not in self._known:
             if len(self._known) > 1024:
-                self._known.clear()
+                self.forget()
             self._known[key] = self._search(path)
         return self._known[key]
 
@@ -194,6 +211,12 @@ class Closures:
             if directory.startswith("/") and _dynamic_machine(candidate) == dynamic.machine:
                 return candidate, directory not in by_file and directory not in default
         raise Unavailable("program_library_missing", f"{wanting} needs the library {name}, which is not installed")
+
+
+def both_names(asked: str) -> tuple[str, str]:
+    """Return a file's real path, and the path it is asked for by with links in its directories resolved."""
+    folder, _, name = asked.rpartition("/")
+    return os.path.realpath(asked), f"{os.path.realpath(folder or '/')}/{name}".replace("//", "/")
 
 
 def _dynamic_of(path: str) -> Dynamic:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from bascule.core.errors import Malformed, Unavailable
 from bascule.core.paths import BOX_ROOT, is_within
 from bascule.core.plan import ProgramKind
-from bascule.sandboxes.warden.closure import Closures
+from bascule.sandboxes.warden.closure import Closures, both_names
 from bascule.sandboxes.warden.config import WardenConfig
 from bascule.sandboxes.warden.messages import RunProgram, StartWorker
 from bascule.sandboxes.warden.stage import Agent, Stage, Supplies, granted_binds, program_stage, worker_stage
@@ -31,9 +31,10 @@ class Found:
 
     def add(self, asked: str) -> str:
         """Add one file and return its real path."""
-        real = os.path.realpath(asked)
-        folder, _, name = asked.rpartition("/")
-        plain = f"{os.path.realpath(folder or '/')}/{name}".replace("//", "/")
+        return self.put(*both_names(asked))
+
+    def put(self, real: str, plain: str) -> str:
+        """Add one file whose names are known and return its real path."""
         self.files[real] = real
         if plain != real:
             self.named[plain] = real
@@ -42,8 +43,8 @@ class Found:
     def add_with_libraries(self, asked: str, closures: Closures) -> str:
         """Add a program or library and all it needs; return its real path."""
         real = self.add(asked)
-        for library in closures.of(real):
-            self.add(library)
+        for names in closures.files_of(real):
+            self.put(*names)
         if closures.needs_cache(real):
             self.files[_LOADER_CACHE] = _LOADER_CACHE
         return real

@@ -23,6 +23,7 @@ from bascule.linux.calls import (
     CLONE_NEWPID,
     MountFlag,
     attach_mount,
+    change_root,
     clone_mount,
     die_with_parent,
     drop_account,
@@ -46,6 +47,9 @@ _BEYOND = 10
 
 _BASE = STAGE.rpartition("/")[0]
 _ROOT_BYTES = 4 << 20
+_MERGED = ("bin", "sbin", "lib", "lib64")
+_PROGRAMS = MountFlag.READ_ONLY | MountFlag.NO_SETUID | MountFlag.NO_DEVICES
+_DEVICE = MountFlag.NO_SETUID | MountFlag.NO_EXEC
 _LARGEST_ORDER = 1 << 18
 _MOST_DESCRIPTORS = 4096
 
@@ -203,26 +207,55 @@ def _prepare(group: Group) -> None:
     unshare(CLONE_NEWNS)
     stop_propagation()
     group.join()
-    # bubblewrap looks its children up in /proc by the numbers they have in this process namespace.
-    mount_proc("/proc")
     Path("/proc/self/oom_score_adj").write_text("500", "ascii")
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    mount_tmpfs(_BASE, mode=0o755, size=_ROOT_BYTES)
-    os.mkdir(STAGE, 0o755)
+    devices = [OpenMount(_clone(f"/dev/{name}", _DEVICE), f"/dev/{name}", is_directory=False) for name in DEVICES]
+    _leave_host()
     mount_tmpfs(STAGE, mode=0o755, size=_ROOT_BYTES)
     for name in ("proc", "dev", "tmp", "etc"):
         os.mkdir(f"{STAGE}/{name}", 0o755)
-    for place, target in (("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")):
+    for place in _MERGED:
         if os.path.islink(f"/{place}"):
-            os.symlink(target, f"{STAGE}/{place}")
-    for name in DEVICES:
-        device = os.open(f"/dev/{name}", os.O_PATH | os.O_CLOEXEC)
-        tree = clone_mount(device, MountFlag.NO_SETUID | MountFlag.NO_EXEC)
-        _attach(OpenMount(tree, f"/dev/{name}", is_directory=False))
-        os.close(device)
+            os.symlink(os.readlink(f"/{place}"), f"{STAGE}/{place}")
+    for device in devices:
+        _attach(device)
+        os.close(device.tree)
+
+
+def _leave_host() -> None:
+    """Trade the host's tree for one that holds ``/usr`` and an empty stage: all that bubblewrap needs.
+
+    What goes into a box comes as mounts that are open already, and a namespace of few mounts is quicker to copy.
+    """
+    kept = [("usr", _clone("/usr", _PROGRAMS))]
+    kept += [
+        (place, _clone(f"/{place}", _PROGRAMS))
+        for place in _MERGED
+        if os.path.isdir(f"/{place}") and not os.path.islink(f"/{place}")
+    ]
+    links = {place: os.readlink(f"/{place}") for place in _MERGED if os.path.islink(f"/{place}")}
+    mount_tmpfs(_BASE, mode=0o755, size=_ROOT_BYTES)
+    for name in ("proc", "tmp", "old", *(place for place, _ in kept)):
+        os.mkdir(f"{_BASE}/{name}", 0o755)
+    for place, tree in kept:
+        attach_mount(tree, f"{_BASE}/{place}")
         os.close(tree)
+    for place, target in links.items():
+        os.symlink(target, f"{_BASE}/{place}")
+    # bubblewrap looks its children up in /proc by the numbers they have in this process namespace.
+    mount_proc(f"{_BASE}/proc")
+    change_root(_BASE, "old")
+    os.mkdir(STAGE, 0o755)
+
+
+def _clone(path: str, flags: MountFlag) -> int:
+    source = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return clone_mount(source, flags)
+    finally:
+        os.close(source)
 
 
 def _furnish(order: Order, seccomp: bytes) -> None:

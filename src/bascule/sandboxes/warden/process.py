@@ -217,7 +217,11 @@ class Warden:
         if len(self._boxes) >= _MOST_BOXES:
             raise Unavailable("box_too_many", f"{_MOST_BOXES} boxes are running")
         expected = {request.program: request.sha256} if isinstance(request, RunProgram) else {}
-        mounts = open_stage(wanted.stage, expected, self._hashes, self._agent_uids)
+        try:
+            mounts = open_stage(wanted.stage, expected, self._hashes, self._agent_uids)
+        except Unavailable:
+            self._closures.forget()  # a library was replaced since it was looked up: the next try finds the new one
+            raise
         try:
             if len(mounts) > MOST_MOUNTS:
                 raise Unavailable("box_too_many", f"a box would need more than {MOST_MOUNTS} mounts")
@@ -294,6 +298,9 @@ class Warden:
             box.text += chunk
         if not box.started and has_started(box.text):
             box.started = True
+            if box.status >= 0:  # what follows is read when the box is gone; until then nothing of it matters
+                self._poll.unregister(box.status)
+                del self._by_descriptor[box.status]
             self._channel.send(
                 {
                     "id": box.request,
@@ -305,8 +312,8 @@ class Warden:
             )
 
     def _forget_status(self, box: Box) -> None:
-        self._poll.unregister(box.status)
-        del self._by_descriptor[box.status]
+        if self._by_descriptor.pop(box.status, None) is not None:
+            self._poll.unregister(box.status)
         os.close(box.status)
         box.status = -1
 
