@@ -112,6 +112,7 @@ class SimulatedService:
                 "id": "bruba-main",
                 "name": "Main",
                 "model": "m",
+                "notice": "",
                 "tools": ["read", "write"],
                 "contained": "",
                 "problems": [],

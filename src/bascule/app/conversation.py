@@ -92,18 +92,26 @@ class Conversations:
         finally:
             queue.put_nowait(None)
 
+    def model(self, rules: AgentPolicy) -> tuple[str, str]:
+        """Return the name of the model an agent's words go to, and what an operator should know about it."""
+        try:
+            provider = self.provider(rules)
+        except BasculeError as error:
+            return "", str(error)
+        return provider.name, provider.banner
+
     async def setting(self, rules: AgentPolicy, session: SessionKey) -> Setting:
         """What a turn of this agent is run with; denied tools are not offered."""
         tools = tuple(tool.spec for name, tool in sorted(self.tools.items()) if offered(name, rules))
         carried = tuple(spec for spec in tools if not spec.open_args)
         return Setting(self.provider(rules), await self.prompts(rules, session), carried)
 
-    async def take_up(self) -> None:
-        """Close what the last process left running, say so, and go on with the turns that wait."""
+    async def take_up(self, *, resume: bool) -> None:
+        """Close what the last process left running, say so, and, if ``resume``, go on with the turns that wait."""
         found = await self.turns.recover()
         for ended in found.interrupted:
             self.log(f"{ended.session}: {ended.message}")
-        for turn in found.waiting:
+        for turn in found.waiting if resume else ():
             task = asyncio.create_task(self._resume(turn), name=f"resume {turn.session}")
             self.resumed.add(task)
             task.add_done_callback(self.resumed.discard)

@@ -161,7 +161,7 @@ class Office:
         missing = await self._to.snapshots.missing(rules)
         problems = [f"{need}: {why}" for need, why in sorted(missing.items())]
         return portraits.row(
-            rules, self._to.loaded.policy, self._to.tools, self._to.containment.reason(rules.id), problems
+            rules, self._to.conversations.model(rules), self._to.tools, self._to.containment.reason(rules.id), problems
         )
 
     async def sessions_list(self, *, agent: str | None) -> list[SessionRow]:
@@ -180,6 +180,7 @@ class Office:
 
     async def sessions_reset(self, caller: Caller, *, session: str) -> SessionRow:
         """See the protocol. The label falls here and nowhere else, so the fall is recorded first."""
+        await self._to.conversations.turns.abandon(self._to.sessions.get(SessionKey(session.lower())).key)
         info = self._to.sessions.get(SessionKey(session.lower()))
         fell: dict[str, Json] = {"label": label_body(info.label), "by": caller.name}
         body: dict[str, Json] = {"agent": info.agent, "session": info.key, **fell}
@@ -231,8 +232,9 @@ class Office:
         return self._to.conversations.send(caller, self._rules(agent), text, session)
 
     async def shutdown(self, caller: Caller) -> None:
-        """See the protocol."""
+        """See the protocol. Turns end here, before their askers leave: what waits for an answer goes on waiting."""
         await self._to.ledger.append("stopping", {"by": caller.name}, durable=False)
+        await self._to.conversations.turns.stop()
         asyncio.get_running_loop().call_later(0.05, self._to.stop)
 
     def _rules(self, untrusted_agent: str) -> AgentPolicy:

@@ -13,19 +13,22 @@ from bascule.core.canonical import Json
 from bascule.core.confinement import Limits
 from bascule.core.facts import Enforcement
 from bascule.core.paths import BOX_ROOT, OWN_DIRECTORIES
-from bascule.core.policy import AgentPolicy, Policy
+from bascule.core.policy import AgentPolicy
 from bascule.core.ports import Tool
 from bascule.core.posture import Posture
 from bascule.judge import offered
 from bascule.layers import LAYERS
 
 
-def row(rules: AgentPolicy, policy: Policy, tools: Mapping[str, Tool], contained: str, problems: list[str]) -> AgentRow:
-    """One agent of the list; ``tools`` are those it is offered."""
+def row(
+    rules: AgentPolicy, model: tuple[str, str], tools: Mapping[str, Tool], contained: str, problems: list[str]
+) -> AgentRow:
+    """One agent of the list; ``model`` is its name and notice, ``tools`` are those it is offered."""
     return AgentRow(
         id=rules.id,
         name=rules.name,
-        model=rules.model or policy.default_model,
+        model=model[0],
+        notice=model[1],
         tools=[name for name in sorted(tools) if offered(name, rules)],
         contained=contained,
         problems=problems,

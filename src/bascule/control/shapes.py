@@ -116,11 +116,15 @@ class ApprovalDetail(ApprovalRow):
 
 
 class AgentRow(TypedDict):
-    """One row of ``agents list``; ``contained`` and ``problems`` are empty if all is well."""
+    """One row of ``agents list``; ``contained`` and ``problems`` are empty if all is well.
+
+    ``model`` is what its words go to, ``notice`` what that model cannot do or why there is none.
+    """
 
     id: str
     name: str
     model: str
+    notice: str
     tools: list[str]
     contained: str
     problems: list[str]

@@ -80,9 +80,18 @@ class Chat:
         self._agent = agent
         self._session = session
 
+    def _greet(self) -> None:
+        """Say whom one talks to and through what, and what stands in the way."""
+        found = self._desk.gateway.request("agents_show", agent=self._agent)
+        through = f" through {found['model']}" if found["model"] else ""
+        self._screen.line(f"talking to {self._agent}{through}; /help says how")
+        for notice in (found["notice"], found["contained"], *found["problems"]):
+            if notice:
+                self._screen.line(f"note: {notice}")
+
     def run(self) -> None:
         """Talk until the operator leaves."""
-        self._screen.line(f"talking to {self._agent}; /help says how")
+        self._greet()
         while True:
             try:
                 text = self._desk.prompt(f"{self._agent}> ").strip()
