@@ -30,6 +30,25 @@ class Received:
     cut: bool
 
 
+def receive(connection: socket.socket, most_bytes: int, most_files: int) -> Received:
+    """Return the next datagram; none of its descriptors is inherited by a program started later.
+
+    ``socket.recv_fds`` will not do: it drops its flags, and a mount's descriptor that gets into a box leads out of it.
+
+    Raises:
+        OSError: nothing can be received, or nothing yet.
+    """
+    size = array.array("i").itemsize
+    message, ancillary, flags, _ = connection.recvmsg(
+        most_bytes, socket.CMSG_SPACE(most_files * size), socket.MSG_CMSG_CLOEXEC
+    )
+    files = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            files.frombytes(data[: len(data) - len(data) % size])
+    return Received(message, tuple(files), bool(flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)))
+
+
 class Channel:
     """A non-blocking ``SOCK_SEQPACKET`` socket, registered with ``poll``."""
 
@@ -52,20 +71,12 @@ class Channel:
 
     def receive(self) -> Received | None:
         """Return the next datagram; empty and without descriptors when the other end is gone, None for none yet."""
-        size = array.array("i").itemsize
         try:
-            message, ancillary, flags, _ = self._gateway.recvmsg(
-                LARGEST_MESSAGE + 1, socket.CMSG_SPACE(_MOST_FILES * size), socket.MSG_CMSG_CLOEXEC
-            )
+            return receive(self._gateway, LARGEST_MESSAGE + 1, _MOST_FILES)
         except BlockingIOError:
             return None
         except OSError:
             return Received(b"", (), cut=False)
-        files = array.array("i")
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                files.frombytes(data[: len(data) - len(data) % size])
-        return Received(message, tuple(files), bool(flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)))
 
     def send(self, body: Mapping[str, Json]) -> None:
         """Send an answer, or keep it until it can be sent."""

@@ -36,6 +36,7 @@ from bascule.linux.calls import (
 )
 from bascule.sandboxes.bubblewrap.argv import STAGE
 from bascule.sandboxes.warden.cgroups import Group
+from bascule.sandboxes.warden.channel import receive
 from bascule.sandboxes.warden.sources import OpenMount
 from bascule.sandboxes.warden.stage import DEVICES, SCRATCH, Stage
 
@@ -151,12 +152,12 @@ def give_order(spare: Spare, order: Order) -> None:
 
 
 def _take_order(orders: socket.socket) -> Order:
-    message, files, flags, _ = socket.recv_fds(orders, _LARGEST_ORDER, MOST_MOUNTS + 5, socket.MSG_CMSG_CLOEXEC)
-    if not message:
+    received = receive(orders, _LARGEST_ORDER, MOST_MOUNTS + 5)
+    if not received.untrusted_message:
         os._exit(0)  # the warden is gone
-    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+    if received.cut:
         os._exit(125)
-    body = json.loads(message)
+    body, files = json.loads(received.untrusted_message), received.files
     block = files[4] if body["block"] else None
     trees = files[5 if block is not None else 4 :]
     mounts = [OpenMount(tree, place, deep) for tree, (place, deep) in zip(trees, body["mounts"], strict=True)]
