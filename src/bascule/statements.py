@@ -135,4 +135,6 @@ def label_body(label: Label) -> dict[str, Json]:
 
 def _storable(text: str) -> str:
     """Text that any JSON writer keeps: lone surrogates escaped, cut at 4096 characters."""
+    if text.isascii() and len(text) <= 4096:
+        return text
     return text[:4096].encode("utf-8", "backslashreplace").decode("utf-8")

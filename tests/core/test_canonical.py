@@ -1,5 +1,6 @@
 import hashlib
 import json
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,42 @@ def test_the_example_of_rfc_8785_orders_keys_by_utf_16_units():
 @given(VALUES)
 def test_canonical_text_reads_back_as_the_same_value(value):
     assert json.loads(canonical(value)) == value
+
+
+class Text(str):
+    pass
+
+
+def disguised(value):
+    """The same value of other types, which the quick way leaves alone."""
+    if isinstance(value, str):
+        return Text(value)
+    if isinstance(value, dict):
+        return MappingProxyType({Text(key): disguised(item) for key, item in value.items()})
+    return [disguised(item) for item in value] if isinstance(value, list) else value
+
+
+@given(VALUES)
+def test_the_quick_way_and_the_other_write_the_same_bytes(value):
+    assert canonical(value) == canonical(disguised(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {1: "a"},
+        {None: "a"},
+        {True: "a"},
+        {"a": 1.0},
+        {"a": float("nan")},
+        [MAX_SAFE_INTEGER + 1],
+        {"a": b""},
+        {"a": {1}},
+    ],
+)
+def test_what_the_quick_way_could_write_and_may_not_is_refused(value):
+    with pytest.raises(Malformed):
+        canonical(value)
 
 
 @given(st.dictionaries(TEXT, st.integers(0, 9), min_size=2))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from json.encoder import encode_basestring
 from typing import TypeAlias
 
@@ -80,14 +80,49 @@ def canonical(value: Json) -> bytes:
     Raises:
         Malformed: as :func:`check_value`.
     """
+    if _is_plain(value, MAX_DEPTH):
+        text = _encode_plain(value)
+        if text.isascii():
+            return text.encode("ascii")
     try:
         return _write(value, 0).encode("utf-8")
     except UnicodeEncodeError:
         raise _surrogate() from None
 
 
+def _is_plain(value: Json, depth: int) -> bool:
+    """True if the standard library's encoder may write it: exact types, string keys, integers and depth in bounds.
+
+    Every call and every record comes through here, so they are written in C where that gives the same bytes: where all
+    is ASCII, for among such keys the order of characters is that of UTF-16. Whatever is odd is left to :func:`_write`.
+    """
+    inner: Iterable[Json]
+    if type(value) is dict:
+        for key in value:
+            if type(key) is not str:
+                return False
+        inner = value.values()
+    elif type(value) is list or type(value) is tuple:
+        inner = value
+    elif type(value) is int:
+        return -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
+    else:
+        return value is None or type(value) is str or type(value) is bool
+    if depth == 0:
+        return False
+    for item in inner:
+        if type(item) is not str and not _is_plain(item, depth - 1):
+            return False
+    return True
+
+
+_encode_plain = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+).encode
+
+
 def _write(value: Json, depth: int) -> str:
-    """Check and write in one pass: every call and every record comes through here, and most of each is strings."""
+    """Check and write anything in one pass."""
     if isinstance(value, str):
         return _quote(value)
     if value is None or value is True or value is False:
