@@ -78,6 +78,7 @@ def test_a_call_that_asks_has_no_effect_until_yes_and_then_exactly_one():
     house.desk.answer(asked.approval.id, State.APPROVED)
     ran = house.cross("read", {"path": "/etc/hosts"})
     assert (ran.outcome.content, ran.approval.state) == (b"outside", State.CONSUMED)
+    assert (asked.decision.effect, ran.decision.effect) == (Effect.ASK, Effect.ALLOW)
     assert house.yard.mounted == [("/etc/hosts",)]
     again = house.cross("read", {"path": "/etc/hosts"})
     assert (again.outcome, again.approval.state) == (None, State.PENDING)

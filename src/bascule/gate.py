@@ -173,8 +173,9 @@ class Gate:
         approval = crossing.approval
         await self._record(call, "answered", answered(call, approval, decision, crossing.seq))
         self._to.reached(Boundary.ANSWERED)
+        crossing = replace(crossing, decision=decision)
         if decision.effect is Effect.DENY:
-            return replace(crossing, decision=decision)
+            return crossing
         return await self._run(crossing, call, rules)
 
     async def _run(self, crossing: Crossing, call: Call, rules: AgentPolicy) -> Crossing:

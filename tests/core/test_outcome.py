@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bascule.core.label import UNKNOWN
+from bascule.core.label import UNKNOWN, Integrity
 from bascule.core.outcome import Outcome, failed
 
 
@@ -15,4 +15,8 @@ def test_a_failure_can_be_told_whatever_its_sentence_holds() -> None:
 
 def test_nobody_vouches_for_a_result_unless_somebody_says_so() -> None:
     assert Outcome(ok=True, content=b"").label == UNKNOWN
-    assert failed("x", "y").label == UNKNOWN
+
+
+def test_a_failure_is_told_in_our_words_so_it_does_not_stain_a_session() -> None:
+    assert failed("x", "y").label.integrity is Integrity.TRUSTED
+    assert failed("x", "y").label.sources == frozenset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bascule.core.label import UNKNOWN, Label
+from bascule.core.label import UNKNOWN, Confidentiality, Integrity, Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,10 @@ class Outcome:
     code: str = ""
 
 
+OURS = Label(Integrity.TRUSTED, Confidentiality.PRIVATE)
+"""Words Bascule itself chose: nothing a stranger wrote is in them, though what they tell may be private."""
+
+
 def failed(code: str, message: str) -> Outcome:
     """An outcome for an effect that did not come about; ``message`` is told to the model and the operator."""
-    return Outcome(ok=False, content=message.encode("utf-8", "backslashreplace"), code=code)
+    return Outcome(ok=False, content=message.encode("utf-8", "backslashreplace"), label=OURS, code=code)
