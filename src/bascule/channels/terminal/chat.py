@@ -79,6 +79,7 @@ class Chat:
         self._screen = desk.screen
         self._agent = agent
         self._session = session
+        self._answered_here: set[str] = set()
 
     def _greet(self) -> None:
         """Say whom one talks to and through what, and what stands in the way."""
@@ -161,7 +162,7 @@ class Chat:
         if kind == "tool" and (event["phase"] == "finished" or event["report"]["decision"]["effect"] != "allow"):
             for line in tool_lines(event["report"]):
                 self._screen.line(line)
-        elif kind == "answered":
+        elif kind == "answered" and event["id"] not in self._answered_here:
             by = f" by {event['answered_by']}" if event["answered_by"] else ""
             self._screen.line(f"* {event['id']} {event['state']}{by}")
         elif kind == "approval":
@@ -200,6 +201,7 @@ class Chat:
                 raise
             self._screen.line(f"! {error} [{error.code}]")
         else:
+            self._answered_here.add(approval["id"])
             self._screen.line(f"* {found['state']}: {found['id']}")
         return True
 
