@@ -52,6 +52,8 @@ from bascule.sandboxes.worker.argv import start_argv
 
 _MOST_BOXES = 512
 _LONGEST_STATUS = 8192
+_LONGEST_WAIT = 3600.0
+"""The kernel takes no time-out as long as a limit may be."""
 _QUIET_SECONDS = 0.004
 """How long nothing must happen before a spare is made, so that making it delays no box."""
 _OWN_PROCESSES = 4
@@ -133,7 +135,7 @@ class Warden:
         nearest = min((box.deadline for box in self._boxes.values()), default=float("inf"))
         if self._spares.lacking:
             nearest = min(nearest, time.monotonic() + _QUIET_SECONDS)
-        return -1.0 if nearest == float("inf") else max(0.0, nearest - time.monotonic())
+        return min(_LONGEST_WAIT, max(0.0, nearest - time.monotonic()))
 
     def _expire(self) -> None:
         now = time.monotonic()

@@ -93,6 +93,9 @@ def open_stage(
         Unavailable: a source is missing, a link, or of the wrong type.
         Tampered: a file is not what was judged, or an agent could have changed it.
     """
+    unseen = expected.keys() - {bind.source for bind in stage.binds}
+    if unseen:  # a program named through a link lies in the stage under another path, where nobody compares its hash
+        raise Tampered("program_changed", f"{min(unseen)} is not where it was judged", "make the call again")
     opened: list[OpenMount] = []
     try:
         opened.extend(_open_bind(bind, expected.get(bind.source), hashes, agent_uids) for bind in stage.binds)

@@ -1,0 +1,45 @@
+"""What a warden is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from bascule.core.errors import Malformed
+from bascule.core.ids import AgentId
+from bascule.sandboxes.warden.config import config_here, read_config, write_config
+
+CONFIG = config_here(
+    "/srv/home", {AgentId("one"): 5001}, 5000, protected=("/opt/code",), canary="/srv/home/state/canary"
+)
+
+
+def test_what_is_written_reads_back() -> None:
+    assert read_config(write_config(CONFIG)) == CONFIG
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"agents": {"one": 0}},
+        {"agents": {"one": 5000}},
+        {"agents": {"one": 7, "two": 7}},
+        {"agents": {"one": "7"}},
+        {"gateway_uid": "root"},
+        {"home": "srv/home"},
+        {"more": 1},
+    ],
+)
+def test_bad_configuration_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(Malformed):
+        read_config(json.dumps(json.loads(write_config(CONFIG)) | change))
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(CONFIG)])
+def test_missing_field_is_refused(name: str) -> None:
+    body = json.loads(write_config(CONFIG))
+    del body[name]
+    with pytest.raises(Malformed):
+        read_config(json.dumps(body))
