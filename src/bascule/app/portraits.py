@@ -115,12 +115,12 @@ def explain(rules: AgentPolicy, missing: Mapping[Enforcement, str]) -> ExplainBo
         f"{root} -> {BOX_ROOT} (read-only; {writable} writable for file tools and programs whose entry says so)",
         f"{root}/tools -> {BOX_ROOT}/tools (read-only, may be run)",
         "/tmp (empty, gone with the call)",  # noqa: S108 -- the name inside a box
-        "a program box holds one program, its needs, their libraries, and nothing else",
+        "for a program: itself, what its entry needs, their libraries, and nothing else",
     ]
     lines = [
         f"{rules.id} runs in {rules.sandbox.backend.value} boxes, under an account of its own",
         f"network: none ({rules.sandbox.network} in policy; no box has a route)",
-        *(f"sees {mount}" for mount in mounts),
+        *(f"in it: {mount}" for mount in mounts),
         *(f"not in force: {need} ({why})" for need, why in sorted(missing.items())),
         f"to change this: {rules.where}.sandbox",
     ]

@@ -6,6 +6,7 @@ gateway are built here. Does not decide, record or confine anything itself.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -34,6 +35,7 @@ from bascule.host.prompts import MAX_PROMPT, read_prompts
 from bascule.layers import l1_account, l2_sandbox, l3_network, l7_os_permissions
 from bascule.ledger import schema as ledger_schema
 from bascule.ledger.anchor import HEADS_FILE, Anchor
+from bascule.ledger.chain import Record, timestamp
 from bascule.ledger.keys import load_or_create
 from bascule.ledger.store import Ledger
 from bascule.runtime import schema as runtime_schema
@@ -67,6 +69,15 @@ CHECKS = {
     Enforcement.OS_PERMISSIONS: l7_os_permissions.check,
 }
 """The layer that reads a box's self-test for each enforcement it shows."""
+
+UNKNOWN = "outcome_unknown"
+"""Code of an effect that began and whose end nobody saw."""
+
+UNKNOWN_SECONDS = 86_400.0
+"""How long the status names such an effect: a day, for an operator looks at least daily."""
+
+UNKNOWN_SHOWN = 20
+"""Such effects the status names at most."""
 
 BUILT_TOOLS = frozenset({"read", "write", "edit", "exec"})
 """Tools this version carries out."""
@@ -140,6 +151,7 @@ async def open_house(ground: Ground) -> AsyncIterator[House]:
             ledger = Ledger(database, ground.clock, Anchor(load_or_create(state), state / HEADS_FILE))
             house = _house(ground, database, ledger)
             await _open_record(ground, ledger)
+            ledger.anchor()
             try:
                 yield house
             finally:
@@ -162,11 +174,16 @@ async def _open_record(ground: Ground, ledger: Ledger) -> None:
             "session": left.session,
             "digest": left.digest,
             "parent": left.seq,
-            "tool": "",
-            "code": "outcome_unknown",
+            "tool": _tool_of(left),
+            "code": UNKNOWN,
         }
         await ledger.append("unknown", unknown, durable=True)
-        ground.log(f"outcome unknown: record {left.seq}, {left.agent} in {left.session}; it is not run again")
+        what = f"{_tool_of(left)} of {left.agent} in {left.session}"
+        ground.log(f"outcome unknown: {what} had begun (record {left.seq}); it is not run again")
+
+
+def _tool_of(record: Record) -> str:
+    return str(json.loads(record.body).get("tool", ""))
 
 
 def _house(ground: Ground, database: Database, ledger: Ledger) -> House:
@@ -254,4 +271,10 @@ def _problems(ground: Ground, ledger: Ledger) -> list[ErrorBody]:
     ]
     if ledger.anchor_problem:
         found.append(ErrorBody(code="ledger_anchor", message=ledger.anchor_problem, remedy="free space"))
+    since = timestamp(ground.clock.now() - UNKNOWN_SECONDS)
+    for left in ledger.tail(UNKNOWN_SHOWN, kind="unknown"):
+        if left.at >= since:
+            said = f"{_tool_of(left)} of {left.agent} had begun when a gateway ended; nobody knows how it went"
+            remedy = f"check what is so; see: bascule ledger show {left.parent}"
+            found.append(ErrorBody(code=UNKNOWN, message=said, remedy=remedy))
     return found

@@ -46,6 +46,6 @@ def head(call: Call, decision: Decision) -> tuple[str, ...]:
         f"{call.agent} wants to use {call.tool} ({call.action.value}: {REVERSIBILITY[call.action]})",
         f"session: {call.session}",
         *(f"asked by {verdict.judge}: {verdict.reason}" for verdict in why),
-        *(f"to be asked no more: {verdict.remedy}" for verdict in why if verdict.remedy),
+        *(f"what would change that: {verdict.remedy}" for verdict in why if verdict.remedy),
         f"its words are {call.label.integrity} and {call.label.confidentiality}; they come from: {sources}",
     )
