@@ -1,0 +1,58 @@
+"""Runs ``inside.py`` in an agent's program box, and outside as a control."""
+
+from __future__ import annotations
+
+import glob
+import json
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.living import MAIN, Living, content
+
+PROGRAM = Path(__file__).with_name("inside.py")
+WRITING = "tools/inside-writing.py"
+READING = "tools/inside.py"
+
+
+def list_probe(made: Living, agent: str = MAIN) -> None:
+    """Put the program into the agent's ``tools/``, once for an entry that writes and once for one that does not."""
+    python, library = Path(sys.executable).resolve(), Path(sysconfig.get_path("stdlib")).resolve()
+    # Extension modules stand for themselves, so that the libraries they load come along.
+    needs = [str(python), str(library), *sorted(glob.glob(f"{library}/lib-dynload/_ctypes.*"))]
+    for name in (READING, WRITING):
+        path = made.root(agent) / name
+        path.write_text(f"#!{python} -IS\n" + PROGRAM.read_text())
+        path.chmod(0o755)
+        list_program(made, name, agent, needs=needs, writes=name == WRITING)
+
+
+def list_program(made: Living, pattern: str, agent: str = MAIN, **fields: Any) -> None:
+    """Add an entry to an agent's allowlist, as its operator would."""
+
+    def edit(text: str) -> str:
+        body = json.loads(text)
+        body["agents"][agent]["allowlist"].append({"pattern": pattern, "reason": "an attack", **fields})
+        return json.dumps(body, indent=1)
+
+    made.change("exec-approvals.json", edit)
+
+
+def inside(made: Living, verb: str, *words: str, tool: str = READING, **options: Any) -> dict[str, str]:
+    """What the program says in the box."""
+    report = made.run(" ".join([tool, verb, *(word.encode().hex() for word in words)]), **options)
+    assert report["outcome"] is not None, report["decision"]
+    assert report["outcome"]["ok"], content(report)
+    return dict(json.loads(content(report)))
+
+
+def outside(verb: str, *words: str, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What it says without any wall, as root or whoever runs the tests."""
+    done = subprocess.run(
+        [sys.executable, "-IS", str(PROGRAM), verb, *(word.encode().hex() for word in words)],
+        capture_output=True, text=True, timeout=60, check=True, env=environment,
+    )  # fmt: skip
+    return dict(json.loads(done.stdout))
