@@ -33,7 +33,7 @@ PERMIT_SECONDS = 30.0
 
 
 class Boundary(StrEnum):
-    """Every instant at which a crossing may be cut by a crash; ``tests/attacks/test_kill_matrix.py`` walks them all."""
+    """Every instant at which a crossing may be cut by a crash; the tests of threat T14 walk them all."""
 
     PROPOSED = "proposed"
     DECIDED = "decided"

@@ -131,6 +131,9 @@ class Witness:
         assert call.crossed is None or call.crossed > 0
         return self.answer
 
+    async def question(self, turn: Turn, call: PendingCall) -> str:
+        return ""
+
 
 @pytest.mark.parametrize(("witness", "told"), [(None, Told.UNKNOWN), (True, Told.UNKNOWN), (False, Told.REFUSED)])
 def test_a_gate_that_cannot_record_is_told_and_the_turn_goes_on(

@@ -257,16 +257,17 @@ def _hello(*, ephemeral: bool) -> Hello:
 
 async def _attend(born: Inheritance, house: House, server: Server, stopping: asyncio.Event) -> None:
     served = socket.socket(fileno=born.served)
-    if born.kind == "connection":
-        serving = asyncio.ensure_future(server.attend(served))
-    else:
-        await house.conversations.take_up()
-        serving = asyncio.ensure_future(server.serve(served))
+    lasting = born.kind == "listener"
+    await house.conversations.take_up(resume=lasting)
+    serving = asyncio.ensure_future(server.serve(served) if lasting else server.attend(served))
     os.write(born.tell, READY)
     os.close(born.tell)
     ended = asyncio.ensure_future(stopping.wait())
     ticking = asyncio.ensure_future(_tick(house))
     await asyncio.wait((serving, ended), return_when=asyncio.FIRST_COMPLETED)
+    if ended.done():
+        # Before their connections close, which would cancel them: a turn that waits for an answer is to wait on.
+        await house.conversations.turns.stop()
     for task in (serving, ended, ticking):
         task.cancel()
     await asyncio.gather(serving, ended, ticking, return_exceptions=True)

@@ -61,6 +61,10 @@ class _Turn:
         for event in gateway.stream("send", None, agent=agent, text=words, session=session):
             self._take(event)
             if event["event"] == "approval" and gateway.hello["ephemeral"]:
+                # An end in order: a connection that merely closed would stop the turn, and withdraw its question.
+                gateway.request("shutdown")
+                if not self.sink.as_json:
+                    self.sink.note("it goes on once answered and a gateway runs: bascule gateway start")
                 return False
         if not self.sink.as_json and self.text and not self.text[-1].endswith("\n"):
             self.sink.line()

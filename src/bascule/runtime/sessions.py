@@ -143,7 +143,9 @@ def refuse_busy(tx: Transaction, session: SessionKey) -> None:
     rows = tx.execute(_OPEN, (session,))
     if rows and rows[0][0] == "waiting":
         raise Unavailable(
-            "session_busy", f"{session} waits for an approval", "answer it (bascule approvals list), or stop the turn"
+            "session_busy",
+            f"{session} waits for an approval",
+            "answer it while a gateway runs (bascule approvals list), or reset the session",
         )
     if rows:
         raise Unavailable("session_busy", f"a turn is running in {session}", "wait for it to end, or stop it")

@@ -62,6 +62,9 @@ class Witness(Protocol):
     async def begun(self, turn: Turn, call: PendingCall) -> bool:
         """Return False only if the ledger shows that no effect of this call began since ``call.crossed``."""
 
+    async def question(self, turn: Turn, call: PendingCall) -> str:
+        """Return the id of the question this call put, empty if none is shown or anything came of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -130,6 +133,16 @@ class Turns:
         task = self._tasks.get(session)
         return task.cancel() if task else False
 
+    async def abandon(self, session: SessionKey) -> None:
+        """Stop the turn of a session, wherever it stands, and return when it has ended; nothing if none is open."""
+        task = self._tasks.get(session)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+        for turn in self._history.open_turns():
+            if turn.session == session:
+                await self._cancelled(turn)
+
     async def stop(self) -> None:
         """End every turn as a crash would, but in order: waiting ones stay waiting, running ones are for recovery."""
         self._stopping = True
@@ -144,11 +157,24 @@ class Turns:
         interrupted: list[TurnEnded] = []
         waiting: list[Turn] = []
         for turn in self._history.open_turns():
-            if turn.status is TurnStatus.WAITING:
+            if turn.status is TurnStatus.WAITING or await self._park(turn):
                 waiting.append(turn)
             else:
                 interrupted.append(await self._interrupt(turn))
         return Recovered(tuple(interrupted), tuple(waiting))
+
+    async def _park(self, turn: Turn) -> bool:
+        """Let a turn wait that was cut off between its question and its waiting, or between the yes and its use."""
+        calls = self._history.open_calls(turn)
+        if not calls or calls[0].state is not CallState.CROSSING or self._witness is None:
+            return False
+        try:
+            question = await self._witness.question(turn, calls[0])
+        except BasculeError:
+            return False
+        if question:
+            self._history.waiting(calls[0], question)
+        return bool(question)
 
     async def _interrupt(self, turn: Turn) -> TurnEnded:
         settle = await self._fates(turn, results.SKIPPED)
