@@ -77,14 +77,14 @@ async def _measure(home: Path, warden: socket, line: Line, effort: Effort) -> No
 
 async def _rows(home: Path, house: House, effort: Effort) -> AsyncIterator[tuple[Row, str]]:
     await _cross(house, "write", path=FILE, content="x" * SIZE)
-    read = await awaits(lambda: _cross(house, "read", path=FILE), effort.n(300), per_unit=MILLISECONDS, rounds=5)
+    read = await awaits(lambda: _cross(house, "read", path=FILE), effort.n(200), per_unit=MILLISECONDS, rounds=10)
     yield Row("read 4 KB through the whole gate", "ms", read, 1), "read"
     commit = _commit(home, effort.n(200))
     yield Row("one synced commit, by the gateway's account (yardstick)", "ms", commit), ""
-    run = await awaits(lambda: _cross(house, "exec", command="true"), effort.n(200), per_unit=MILLISECONDS, rounds=5)
+    run = await awaits(lambda: _cross(house, "exec", command="true"), effort.n(100), per_unit=MILLISECONDS, rounds=10)
     yield Row("exec `true` through the whole gate, in its own fresh box", "ms", run, 8 + commit.p50), "exec"
     pipe = f"cat {FILE} | cat"
-    two = await awaits(lambda: _cross(house, "exec", command=pipe), effort.n(100), per_unit=MILLISECONDS, rounds=3)
+    two = await awaits(lambda: _cross(house, "exec", command=pipe), effort.n(50), per_unit=MILLISECONDS, rounds=5)
     yield Row("exec `cat FILE | cat`, two boxes joined by a pipe", "ms", two), ""
     cold, stop = await _starts(house, effort.n(50))
     yield Row("file worker, cold start with its self-test", "ms", cold, 60), ""

@@ -26,7 +26,7 @@ _ANSWER_SECONDS = 5
 
 def programs(effort: Effort) -> tuple[Rival, ...]:
     """Time a bare process, bubblewrap alone and a container, each running the same program."""
-    n = effort.n(200)
+    n = effort.n(100)
     found = [Rival("a bare process (posix_spawn, floor)", _times((TRUE,), n))]
     bubblewrap = shutil.which("bwrap")
     if bubblewrap and _runs((bubblewrap, *_BUBBLEWRAP)):
@@ -44,7 +44,7 @@ def container(effort: Effort) -> tuple[Rival, ...]:
         return ()
     with _warm(docker, images[0]) as name:
         words = (docker, "exec", name, "true")
-        return (Rival("docker exec, warm container", _times(words, effort.n(50))),) if _runs(words) else ()
+        return (Rival("docker exec, warm container", _times(words, effort.n(20))),) if _runs(words) else ()
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def _warm(docker: str, image: str) -> Iterator[str]:
 def _times(words: tuple[str, ...], n: int) -> Figures:
     for _ in range(3):
         _once(words)
-    rounds = [figures([_once(words) for _ in range(n)], MILLISECONDS) for _ in range(3)]
+    rounds = [figures([_once(words) for _ in range(n)], MILLISECONDS) for _ in range(10)]
     return min(rounds, key=lambda each: each.p50)
 
 

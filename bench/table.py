@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.measure import Figures, Rival, Row
 
-WIDTHS = (62, 9, 11, 11, 14)
+WIDTHS = (60, 6, 18, 18, 20)
 
 
 def head() -> str:
