@@ -109,10 +109,8 @@ class Gate:
         if decision.effect is Effect.DENY:
             return crossing
         if decision.effect is Effect.ASK:
-            crossing = await self._ask(crossing, call, rules, wait)
-            if crossing.approval is None or crossing.approval.state is not State.CONSUMED:
-                return crossing
-            return await self._after_yes(crossing, call, rules)
+            crossing, taken = await self._ask(crossing, call, rules, wait)
+            return await self._after_yes(crossing, call, rules) if taken else crossing
         return await self._run(crossing, call, rules)
 
     async def _parse(self, proposal: Proposal, rules: AgentPolicy) -> Call:
@@ -139,8 +137,11 @@ class Gate:
         self._to.reached(Boundary.DECIDED)
         return Crossing(proposal, None, decision, seq=seq)
 
-    async def _ask(self, crossing: Crossing, call: Call, rules: AgentPolicy, wait: float) -> Crossing:
-        """Use up a yes already given for this very call, or put the question and wait as long as the caller will."""
+    async def _ask(self, crossing: Crossing, call: Call, rules: AgentPolicy, wait: float) -> tuple[Crossing, bool]:
+        """Use up a yes already given for this very call, or put the question and wait as long as the caller will.
+
+        Only what the desk handed to this very crossing is a yes: a question seen as used was used by another.
+        """
         taken = await self._to.desk.take(call, self._policy)
         if taken is None:
             lines = (*head(call, crossing.decision), *self._to.tools[call.tool].card(call, rules))
@@ -148,20 +149,20 @@ class Gate:
             try:
                 question = await self._to.desk.open(call, crossing.decision, card, crossing.seq or 0, self._policy)
             except BasculeError as error:
-                return replace(crossing, decision=_with(crossing.decision, error))
+                return replace(crossing, decision=_with(crossing.decision, error)), False
             self._to.reached(Boundary.ASKED)
             crossing = replace(crossing, approval=question)
             if wait <= 0:
-                return crossing
+                return crossing, False
             state = await self._to.desk.wait(question.id, wait)
             crossing = replace(crossing, approval=replace(question, state=state))
             if state is not State.APPROVED:
-                return crossing
+                return crossing, False
             taken = await self._to.desk.take(call, self._policy)
             if taken is None:
-                return crossing
+                return crossing, False
         self._to.reached(Boundary.CONSUMED)
-        return replace(crossing, approval=taken)
+        return replace(crossing, approval=taken), True
 
     async def _after_yes(self, crossing: Crossing, call: Call, rules: AgentPolicy) -> Crossing:
         """Look up, judge again on fresh facts: a yes lifts ASK for what was asked; DENY stays DENY."""
