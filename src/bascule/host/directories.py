@@ -187,19 +187,19 @@ def _set_rights(descriptor: int, rights: Rights) -> None:
         os.fchmod(descriptor, rights.mode)
 
 
-def _adopt(descriptor: int, rights: Rights, budget: list[int]) -> None:
+def _adopt(directory: int, rights: Rights, budget: list[int]) -> None:
     """Give a directory a new owner, and, where the owner is to own the content too, the plain files in it.
 
     The content changes hands first: while it does, the new owner has no say over the directory.
     """
     if rights.inherited or rights.mode == 0o700:
-        for name in os.listdir(descriptor):
+        for name in os.listdir(directory):
             budget[0] -= 1
             if budget[0] < 0:
                 raise Unavailable("home_too_large", f"more than {_MOST_ADOPTED} files would change hands")
-            _adopt_entry(descriptor, name, rights, budget)
-    os.fchown(descriptor, rights.owner, rights.owner)
-    _set_rights(descriptor, rights)
+            _adopt_entry(directory, name, rights, budget)
+    os.fchown(directory, rights.owner, rights.owner)
+    _set_rights(directory, rights)
 
 
 def _adopt_entry(parent: int, name: str, rights: Rights, budget: list[int]) -> None:
@@ -238,14 +238,26 @@ def _prepare_agent(agents: int, name: AgentId, uid: int, operator: int) -> None:
     # Sticky and the operator's: the agent can neither rename nor remove what lies directly in it.
     root = _directory(agents, name, Rights(operator, 0o1755, shown))
     try:
-        default = acl({**shown, operator: _ALL}, 0o755)
+        # What the operator puts here is for this agent, not for every account that comes by a link to it.
+        default = acl({**shown, operator: _ALL}, 0o750)
         os.setxattr(root, "system.posix_acl_default", default)
         tools = _directory(root, "tools", Rights(operator, 0o755, {}))
-        os.close(tools)
+        try:
+            _inherit_nothing(tools)  # the gateway must be able to hash what is in it
+        finally:
+            os.close(tools)
         for own in OWN_DIRECTORIES:
             os.close(_directory(root, own, Rights(uid, 0o770, {operator: _ALL}, inherited=True)))
     finally:
         os.close(root)
+
+
+def _inherit_nothing(directory: int) -> None:
+    try:
+        os.removexattr(directory, "system.posix_acl_default")
+    except OSError as error:
+        if error.errno != errno.ENODATA:
+            raise
 
 
 def verify_home(path: str, owners: Owners) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ missing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import stat
@@ -18,6 +19,7 @@ from pathlib import Path
 from bascule.core.paths import BOX_ROOT, is_within, normal
 from bascule.core.plan import Program, ProgramKind
 from bascule.core.policy import AgentPolicy
+from bascule.linux.calls import open_without_links
 
 SEARCH = ("/usr/bin", "/bin")
 """Where bare names are looked up; the environment has no say."""
@@ -27,6 +29,7 @@ MULTICALL = frozenset({"busybox", "toybox", "coreutils", "sbase-box", "ubase-box
 
 _LONGEST_WORD = 4096
 _CHUNK = 1 << 20
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK
 
 Identity = tuple[str, int, int, int, int, int]
 
@@ -54,10 +57,10 @@ class HostPrograms:
             return missing
         try:
             for candidate in self._candidates(word, agent_root):
-                found = self._inspect(word, candidate, agent_root)
-                if found is not None:
-                    return found
-        except (OSError, ValueError):
+                with contextlib.suppress(OSError):
+                    if (found := self._inspect(word, candidate, agent_root)) is not None:
+                        return found
+        except ValueError:
             return missing
         return missing
 
@@ -69,15 +72,17 @@ class HostPrograms:
             plain = agent_root + plain[len(BOX_ROOT) :]
         return (plain,)
 
-    def _inspect(self, word: str, candidate: str, agent_root: str) -> Program | None:
-        real = os.path.realpath(candidate)
-        tools = f"{agent_root}/tools"
-        if is_within(candidate, agent_root) and (real != candidate or not is_within(real, tools)):
-            return None  # in the agent's own directory only tools/ holds programs, and no link leads there
-        try:
-            descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError:
-            return None
+    def _inspect(self, word: str, path: str, agent_root: str) -> Program | None:
+        if is_within(path, agent_root):
+            # In the agent's own directory only tools/ holds programs, and no link leads there.
+            if not is_within(path, f"{agent_root}/tools"):
+                return None
+            real, descriptor = path, open_without_links(path, _FLAGS)
+        else:
+            real = os.path.realpath(path)
+            if is_within(real, agent_root):
+                return None
+            descriptor = open_without_links(real, _FLAGS)
         try:
             seen = os.fstat(descriptor)
             if not stat.S_ISREG(seen.st_mode) or not seen.st_mode & 0o111:

@@ -118,7 +118,7 @@ def start_warden(start: Start) -> socket.socket:
     theirs.close()
     try:
         if start.subordinate is not None:
-            _map_ids(child, told, start.subordinate)
+            map_ids(child, told, start.subordinate)
         os.write(go, b"g")
         _await_start(told)
     except BaseException:
@@ -192,7 +192,17 @@ def _await_start(told: int) -> None:
     raise _KINDS.get(said["kind"], Unavailable)(said["code"], said["message"], said["remedy"])
 
 
-def _map_ids(child: int, told: int, subordinate: Subordinate) -> None:
+def map_ids(child: int, told: int, subordinate: Subordinate) -> None:
+    """Map ids into the user namespace of a fresh child: 0 is the user, from 1 on come the subordinate ones.
+
+    Args:
+        child: its pid.
+        told: the pipe on which it says ``u`` and a newline once its namespace stands, or an error as JSON.
+        subordinate: what to map.
+
+    Raises:
+        Unavailable: the child made no namespace, or the ids cannot be mapped.
+    """
     line = _read_line(told, time.monotonic() + _START_SECONDS)
     if line != b"u\n":
         detail = json.loads(line)["message"] if line else "no answer"
@@ -230,12 +240,16 @@ def become_gateway(paths: Iterable[str], uid: int) -> None:
     Raises:
         Unavailable: the view cannot be made, or the account not be dropped.
     """
-    gateway_view.enter(paths, uid)
+    needed = tuple(paths)
+    gateway_view.enter(needed, uid)
     try:
         drop_account(uid, uid)
         forbid_new_privileges()
     except (OSError, ValueError) as error:
         raise Unavailable("gateway_account", f"cannot become uid {uid}: {error}") from None
+    for path in needed:
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise Unavailable("view_path", f"the gateway (uid {uid}) may not read {path}", f"chmod o+rx {path}")
 
 
 def exec_module(module: str, arguments: Iterable[str], descriptors: Iterable[int]) -> None:

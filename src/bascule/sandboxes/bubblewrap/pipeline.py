@@ -22,7 +22,6 @@ _GRACE_SECONDS = 5.0
 """Beyond the wall limit, which the warden keeps; then the gateway kills by itself."""
 
 _MOST_PROGRAMS = 16
-_FAILED = "box_failed"
 
 
 @dataclass(slots=True)
@@ -79,8 +78,8 @@ class Pipeline:
             exits = await self._finish()
         except Unavailable as error:
             await asyncio.shield(self._kill_and_wait())
-            if error.code == _FAILED:
-                raise self._explained(_FAILED) from None
+            if error.code == "box_failed":
+                raise self._explained() from None
             raise
         except BaseException:
             await asyncio.shield(self._kill_and_wait())
@@ -90,9 +89,10 @@ class Pipeline:
             for stream in (*self._collectors, *((self._feeder,) if self._feeder else ())):
                 stream.close()
         stdout, stderr = self._collectors
-        broken = next((done for done in exits if done.problem), None)
-        if broken is not None:
-            raise self._explained(broken.problem)
+        if any(done.problem == "warden_gone" for done in exits):
+            raise Unavailable("warden_gone", "the warden ended while the program ran", "restart the gateway")
+        if any(done.problem for done in exits):
+            raise self._explained()
         return PipelineResult(
             tuple(done.status for done in exits),
             bytes(stdout.content),
@@ -101,13 +101,13 @@ class Pipeline:
             timed_out=any(done.timed_out for done in exits),
         )
 
-    def _explained(self, code: str) -> Unavailable:
+    def _explained(self) -> Unavailable:
         """A box that did not come up, with bubblewrap's own first words."""
         errors = self._collectors[1]
         errors.drain()
         told = bytes(errors.content[:200]).decode("utf-8", "replace").strip().splitlines()
         detail = f": {ascii(told[0])[1:-1]}" if told else ""
-        return Unavailable(code, f"a box did not come up{detail}", "see: bascule sandbox probe")
+        return Unavailable("box_failed", f"a box did not come up{detail}", "see: bascule sandbox probe")
 
     async def _start(self) -> None:
         out_read, out_write = self._descriptors.pipe()

@@ -1,0 +1,140 @@
+"""Directories of a home, and whose they are."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bascule.core.errors import BasculeError, Tampered
+from bascule.core.ids import AgentId
+from bascule.host.directories import CANARY, Owners, acl, prepare_home, verify_home
+
+OWNERS = Owners(0, 1_960_000_000, {AgentId("one"): 1_960_000_001, AgentId("two"): 1_960_000_002})
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand files to other accounts")
+
+
+@given(st.dictionaries(st.integers(0, 2**31), st.integers(0, 7), max_size=4), st.integers(0, 0o777))
+def test_access_list_is_sorted_and_its_mask_covers_all(entries: dict[int, int], mode: int) -> None:
+    content = acl(entries, mode)
+    version = struct.unpack_from("<I", content)[0]
+    rows = [struct.unpack_from("<HHI", content, at) for at in range(4, len(content), 8)]
+    assert version == 2
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    named = {row[2]: row[1] for row in rows if row[0] == 2}
+    mask = next(row[1] for row in rows if row[0] == 0x10)
+    assert named == entries
+    assert all(bits & ~mask == 0 for bits in (*entries.values(), mode >> 3 & 7))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    path = tmp_path.resolve() / "home"
+    path.mkdir(0o700)
+    return path
+
+
+@as_root
+def test_everything_belongs_to_whom_it_should(home: Path) -> None:
+    prepare_home(str(home), OWNERS)
+    assert verify_home(str(home), OWNERS) == ()
+    root = home / "agents" / "one"
+    assert (root.stat().st_uid, root.stat().st_mode & 0o7777) == (0, 0o1755)
+    assert (home / "state").stat().st_mode & 0o7777 == 0o700
+    assert ((home / "state" / CANARY).stat().st_uid, (home / "state" / CANARY).stat().st_mode & 0o777) == (
+        OWNERS.gateway, 0o600,
+    )  # fmt: skip
+    assert {name: (root / name).stat().st_uid for name in ("tools", "workspace", "memory", "output")} == {
+        "tools": 0, "workspace": 1_960_000_001, "memory": 1_960_000_001, "output": 1_960_000_001,
+    }  # fmt: skip
+
+
+@as_root
+def test_twice_is_once(home: Path) -> None:
+    def seen() -> list[tuple[str, int, int, bytes]]:
+        found = []
+        for path in sorted(home.rglob("*")):
+            access = (
+                os.getxattr(path, "system.posix_acl_access") if "system.posix_acl_access" in os.listxattr(path) else b""
+            )
+            found.append((str(path), path.stat().st_uid, path.stat().st_mode, access))
+        return found
+
+    prepare_home(str(home), OWNERS)
+    first = seen()
+    prepare_home(str(home), OWNERS)
+    assert seen() == first
+
+
+@as_root
+def test_content_found_in_a_workspace_becomes_the_agents_but_links_stay(home: Path, tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    beside.write_text("x")
+    place = home / "agents" / "one" / "workspace" / "deep"
+    place.mkdir(parents=True)
+    (place / "file").write_text("x")
+    (place / "link").symlink_to(beside)
+    os.link(beside, place / "hard")
+    os.mkfifo(place / "fifo")
+    prepare_home(str(home), OWNERS)
+    assert (place.stat().st_uid, (place / "file").stat().st_uid) == (1_960_000_001, 1_960_000_001)
+    assert (beside.stat().st_uid, (place / "link").lstat().st_uid) == (0, 0)
+
+
+@as_root
+def test_what_the_agent_owns_is_not_walked(home: Path) -> None:
+    prepare_home(str(home), OWNERS)
+    planted = home / "agents" / "one" / "workspace" / "planted"
+    planted.write_text("root's")
+    prepare_home(str(home), OWNERS)
+    assert planted.stat().st_uid == 0
+
+
+def link(path: Path, target: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
+@as_root
+@pytest.mark.parametrize(
+    "name", ["state", "agents", "agents/one", "agents/one/tools", "agents/one/memory", "shared/repo"]
+)
+def test_link_in_place_of_a_directory_is_refused_and_not_followed(home: Path, tmp_path: Path, name: str) -> None:
+    target = tmp_path / "target"
+    target.mkdir(0o755)
+    link(home / name, target)
+    with pytest.raises(Tampered):
+        prepare_home(str(home), OWNERS)
+    assert (target.stat().st_uid, target.stat().st_mode & 0o777, list(target.iterdir())) == (0, 0o755, [])
+
+
+@as_root
+def test_home_that_is_a_link_is_refused(home: Path, tmp_path: Path) -> None:
+    alias = tmp_path / "alias"
+    alias.symlink_to(home)
+    with pytest.raises(BasculeError):
+        prepare_home(str(alias), OWNERS)
+    assert list(home.iterdir()) == []
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda home: (home / "state").chmod(0o755), "state"),
+        (lambda home: os.chown(home / "agents" / "one", 1_960_000_001, 0), "agents/one"),
+        (lambda home: os.chown(home / "agents" / "one" / "tools", 1_960_000_002, 0), "agents/one/tools"),
+        (lambda home: os.chown(home / "agents" / "two" / "memory", 0, 0), "agents/two/memory"),
+        (lambda home: (home / "agents" / "one" / "output").rmdir(), "agents/one/output"),
+    ],
+)
+def test_drift_is_named(home: Path, spoil: Callable[[Path], None], named: str) -> None:
+    prepare_home(str(home), OWNERS)
+    spoil(home)
+    found = verify_home(str(home), OWNERS)
+    assert [line.split()[0].rstrip(":") for line in found] == [named]
