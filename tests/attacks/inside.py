@@ -157,14 +157,17 @@ def contents(*paths: str) -> dict[str, str]:
     return {path: tried(lambda path=path: Path(path).read_bytes()[:4096].decode("latin-1")) for path in paths}
 
 
+def first_bytes(path: str) -> str:
+    with open(path, "rb") as file:
+        return file.read(65536).decode("latin-1")
+
+
 def processes() -> dict[str, str]:
     """Whatever ``/proc`` shows of every process it names."""
     found = {}
     for pid in [name for name in os.listdir("/proc") if name.isdigit()] + ["self", "thread-self"]:
         for name in ("environ", "cmdline", "maps", "mem"):
-            found[f"{pid}/{name}"] = tried(
-                lambda p=pid, n=name: Path(f"/proc/{p}/{n}").open("rb").read(65536).decode("latin-1")
-            )
+            found[f"{pid}/{name}"] = tried(lambda p=pid, n=name: first_bytes(f"/proc/{p}/{n}"))
         for name in ("root", "cwd"):
             found[f"{pid}/{name}"] = tried(lambda p=pid, n=name: sorted(os.listdir(f"/proc/{p}/{n}/")))
         for number in tried(lambda p=pid: " ".join(os.listdir(f"/proc/{p}/fd"))).split()[1:]:
@@ -194,7 +197,9 @@ def search(*words: str) -> dict[str, str]:
     found = {}
     for path in every_file():
         content = read_bytes(path)
-        found |= {path: word for word in words if word.encode() in content}
+        held = [word for word in words if word.encode() in content]
+        if held:
+            found[path] = " ".join(held)
     return found
 
 
@@ -221,9 +226,10 @@ def climb(*outside: str) -> dict[str, str]:
     for number in [int(name) for name in os.listdir("/proc/self/fd")]:
         for path in outside:
             for up in ("", "../" * 12):
-                said = tried(lambda n=number, p=up + path.lstrip("/"): read_at(n, p))
+                way = up + path.lstrip("/")
+                said = tried(lambda n=number, way=way: read_at(n, way))
                 if said.startswith("ok"):
-                    found[f"{number}:{up}{path}"] = said
+                    found[f"{number}:{way}"] = said
     return found
 
 
@@ -298,4 +304,4 @@ VERBS: dict[str, Callable[..., dict[str, str]]] = {
 }  # fmt: skip
 
 if __name__ == "__main__":
-    print(json.dumps(VERBS[sys.argv[1]](*(bytes.fromhex(word).decode() for word in sys.argv[2:]))), flush=True)
+    sys.stdout.write(json.dumps(VERBS[sys.argv[1]](*(bytes.fromhex(word).decode() for word in sys.argv[2:]))))

@@ -66,12 +66,12 @@ def test_no_tool_and_no_spelling_brings_it_back(house: House, name: str) -> None
     made, known = house[0], house[1][name]
     for path in spellings(known.path, made):
         calls = [("read", {"path": path}), ("edit", {"path": path, "oldText": known.word, "newText": "x"})]
-        calls += [("exec", {"command": command.format(path)}) for command in READING]
+        plain = path == str(known.path)
+        calls += [("exec", {"command": command.format(path)}) for command in (READING if plain else READING[::4])]
         for tool, args in calls:
             report = made.call(tool, args)
             # From inside, a way up ends at the box's root: such a name means another file, which the operator is asked.
-            named = path == str(known.path) and name not in ASKED
-            assert effect(report) in ({"deny"} if named else {"deny", "ask"}), (args, report["decision"])
+            assert effect(report) in ({"deny"} if plain and name not in ASKED else {"deny", "ask"}), args
             assert report["outcome"] is None
     assert known.word in known.path.read_bytes().decode("latin-1")
 

@@ -32,7 +32,7 @@ def test_a_home_is_made_once_and_is_fit_for_use(tmp_path: Path, team: str, agent
     for agent in made.json["agents"]:
         assert {path.name for path in (home / "agents" / agent).iterdir()} == {"workspace", "memory", "output", "tools"}
     modes = {path.name: path.stat().st_mode & 0o777 for path in home.iterdir()}
-    assert (modes["state"], modes["logs"], modes["run"], modes["bascule.json5"]) == (0o700, 0o700, 0o700, 0o644)
+    assert (modes["state"], modes["logs"], modes["run"], modes["bascule.json5"]) == (0o700, 0o700, 0o700, 0o640)
     checked = inside(home, "config", "check", "--json")
     assert (checked.status, checked.json["ok"]) == (0, True)
     (home / "bascule.json5").write_text("mine")

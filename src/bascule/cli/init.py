@@ -70,9 +70,10 @@ def _files(home: Path, files: Mapping[str, str]) -> Iterator[str]:
     """Write files that must not exist yet; yield their names."""
     for name, text in files.items():
         yield from _directories(home, (str(Path(name).parent),), 0o755)
-        descriptor = os.open(home / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(home / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, 0o644)
+            # Not for everybody: even if a further link to it gets into an agent's directory, the agent cannot read it.
+            os.fchmod(descriptor, 0o640)
             file.write(text)
         yield name
 

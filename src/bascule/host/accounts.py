@@ -187,7 +187,7 @@ def extend(known: Accounts | None, given: Range, wanted: Iterable[AgentId]) -> A
 
 
 def store(home: Path, accounts: Accounts) -> None:
-    """Write the table, readable by all, in one step.
+    """Write the table in one step; readable by its owner, and by the gateway once the home is prepared.
 
     Raises:
         Unavailable: it cannot be written.
@@ -200,11 +200,11 @@ def store(home: Path, accounts: Accounts) -> None:
     }
     fresh = home / f".{TABLE}.{os.getpid()}"
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(json.dumps(body, indent=2) + "\n")
             file.flush()
-            os.fchmod(file.fileno(), 0o644)
+            os.fchmod(file.fileno(), 0o640)
             os.fsync(file.fileno())
         fresh.replace(home / TABLE)
     except OSError as error:
