@@ -115,6 +115,25 @@ def test_a_yes_does_not_lift_a_deny_that_came_after_it():
     assert house.ledger.kinds[-1] == "answered"
 
 
+def test_a_yes_for_what_can_no_longer_be_looked_up_is_a_recorded_no():
+    house = House(agent_policy(tools={"edit": Standing(), "read": Standing()}))
+    asked = house.cross("read", {"path": "/etc/hosts"})
+    house.desk.answer(asked.approval.id, State.APPROVED)
+    read = house.gate._to.tools["read"]
+    looked_up = read.bind
+
+    async def gone(*seen):
+        if house.desk.rows[asked.approval.id].state is State.CONSUMED:
+            raise Unavailable("file_missing", "it is gone")
+        return await looked_up(*seen)
+
+    read.bind = gone
+    crossing = house.cross("read", {"path": "/etc/hosts"})
+    codes = [verdict.code for verdict in crossing.decision.verdicts]
+    assert (codes, crossing.outcome) == (["file_missing", "call_changed"], None)
+    assert house.ledger.kinds[-1] == "answered"
+
+
 def test_an_edit_whose_file_changed_between_judging_and_running_does_not_land():
     house = House()
     found = asyncio.run(house.gate._parse(proposal("edit", json.dumps(EDIT)), house.policy.agents["bruba-main"]))

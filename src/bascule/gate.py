@@ -166,11 +166,14 @@ class Gate:
 
     async def _after_yes(self, crossing: Crossing, call: Call, rules: AgentPolicy) -> Crossing:
         """Look up, judge again on fresh facts: a yes lifts ASK for what was asked; DENY stays DENY."""
-        again = await self._parse(crossing.proposal, rules)
-        verdicts = judge(again, await self._to.facts.snapshot(again, self._policy), rules).verdicts
-        if again.digest != call.digest:
-            verdicts = (*verdicts, _changed())
-        decision = Decision(tuple(_lift(verdict) for verdict in verdicts))
+        try:
+            again = await self._parse(crossing.proposal, rules)
+        except BasculeError as error:
+            decision = Decision((deny(NAME, error.code, error.message, error.remedy), _changed()))
+        else:
+            verdicts = judge(again, await self._to.facts.snapshot(again, self._policy), rules).verdicts
+            changed = () if again.digest == call.digest else (_changed(),)
+            decision = Decision((*(_lift(verdict) for verdict in verdicts), *changed))
         approval = crossing.approval
         await self._record(call, "answered", answered(call, approval, decision, crossing.seq))
         self._to.reached(Boundary.ANSWERED)
