@@ -1,0 +1,61 @@
+"""What a box contains."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bascule.core.confinement import Mount
+from bascule.sandboxes.warden.stage import Agent, Bind, Supplies, granted_binds, program_stage, worker_stage
+
+AGENT = Agent("/home/op/.b/agents/one", 7, tools_safe=True)
+LOOSE = Agent("/home/op/.b/agents/one", 7, tools_safe=False)
+SYSTEM = {"/usr/bin/grep": "/usr/bin/grep"}
+
+
+def made(agent: Agent, *, writable: bool, mentions: bool = False) -> tuple[Bind, ...]:
+    supplies = Supplies(SYSTEM, {}, granted_binds((Mount("/srv/x"),), "/home/op/.b/shared"), writable)
+    return program_stage(agent, supplies, mentions_root=mentions, tools=[], scratch_bytes=1).binds
+
+
+def test_nothing_is_writable_unless_asked() -> None:
+    assert not any(bind.writable for bind in made(AGENT, writable=False, mentions=True))
+    assert {bind.target for bind in made(AGENT, writable=True) if bind.writable} == {
+        "/workspace/workspace",
+        "/workspace/memory",
+        "/workspace/output",
+    }
+
+
+@given(st.booleans(), st.booleans(), st.booleans())
+def test_nothing_is_both_writable_and_executable(safe: bool, writable: bool, mentions: bool) -> None:
+    for bind in made(AGENT if safe else LOOSE, writable=writable, mentions=mentions):
+        assert not (bind.writable and bind.executable)
+
+
+def test_operators_spelling_shows_the_same_mounts() -> None:
+    there = {bind.target for bind in made(AGENT, writable=True, mentions=True)}
+    for name in ("", "/workspace", "/memory", "/output"):
+        assert {f"/workspace{name}", AGENT.root + name} <= there
+
+
+def test_unsafe_tools_are_covered() -> None:
+    supplies = Supplies(SYSTEM, {}, (), writable=False)
+    found = program_stage(LOOSE, supplies, mentions_root=True, tools=[], scratch_bytes=1)
+    assert set(found.hidden) == {"/workspace/tools", f"{LOOSE.root}/tools"}
+    assert not any("tools" in bind.source for bind in found.binds)
+    assert worker_stage(LOOSE, supplies, code="/c", canary="/k").hidden == ("/workspace/tools",)
+
+
+def test_worker_executes_nothing_of_the_agents() -> None:
+    found = worker_stage(AGENT, Supplies(SYSTEM, {}, (), writable=True), code="/code", canary="/state/canary")
+    assert {bind.source for bind in found.binds if bind.executable} == set(SYSTEM)
+
+
+def test_outer_grants_come_first_and_shared_has_its_own_place() -> None:
+    mounts = (Mount("/srv/a/b"), Mount("/home/op/.b/shared/packets", writable=True), Mount("/srv"))
+    assert granted_binds(mounts, "/home/op/.b/shared") == (
+        Bind("/srv", "/srv"),
+        Bind("/srv/a/b", "/srv/a/b"),
+        Bind("/home/op/.b/shared/packets", "/workspaces/shared/packets", writable=True),
+    )
