@@ -46,6 +46,7 @@ def test_a_line_of_everything() -> None:
         ("]", "]", None),
         ("x]", "x]", None),
         ("[a]", "[a]", "[a]"),
+        ("[-]*", "[-]*", "[-]*"),
         ("a[b]'c'", "a[b]'c'", "a[b]c"),
     ],
 )

@@ -63,7 +63,7 @@ _COMMON = re.compile(
 _BLANKS = re.compile(r"[ \t]+")
 _IN_SINGLE = re.compile(r"[^']*")
 _IN_DOUBLE = re.compile(r'[^"\\$`]*')
-_BRACKET = re.compile(r"\[[!^]?-?(?:[0-9]-[0-9]|[a-z]-[a-z]|[A-Z]-[A-Z]|[A-Za-z0-9_.,+@%=])+-?\]")
+_BRACKET = re.compile(r"\[[!^]?(?:-|-?(?:[0-9]-[0-9]|[a-z]-[a-z]|[A-Z]-[A-Z]|[A-Za-z0-9_.,+@%=])+-?)\]")
 _RANGE = re.compile(r"([A-Za-z0-9])-([A-Za-z0-9])")
 _DESCRIPTOR = re.compile(r"[0-9]+(?=[<>])")
 _OPERATOR = re.compile(r"&&|&>>|&>|\|\||\|&|;;|;&|[|;&]")
