@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,8 @@ from bascule.app.wiring import BUILT_TOOLS, Ground, House, SystemClock, open_hou
 from bascule.control import place
 from bascule.control.access import Access
 from bascule.control.server import Hello, Server
-from bascule.core.errors import BasculeError, Unavailable
+from bascule.control.shapes import ErrorBody
+from bascule.core.errors import BasculeError, Malformed, NotPermitted, Tampered, Unavailable
 from bascule.core.ids import AgentId
 from bascule.gate import Boundary
 from bascule.host import accounts, split
@@ -128,7 +129,8 @@ def _become(
 
 def _tell(tell: int, error: BasculeError) -> None:
     with suppress(OSError):
-        os.write(tell, f"{error.code}\0{error.message}\0{error.remedy}".encode("utf-8", "backslashreplace"))
+        said = f"{type(error).__name__}\0{error.code}\0{error.message}\0{error.remedy}"
+        os.write(tell, said.encode("utf-8", "backslashreplace"))
 
 
 def _forward(gateway: int) -> None:
@@ -150,8 +152,8 @@ def _refusal(told: int) -> BasculeError | None:
     os.close(told)
     if not said or said.startswith(READY):
         return None
-    code, message, remedy = (*said.decode("utf-8", "replace").split("\0"), "", "")[:3]
-    return Unavailable(code, message, remedy)
+    kind, code, message, remedy = (*said.decode("utf-8", "replace").split("\0"), "", "", "")[:4]
+    return _KINDS.get(kind, Unavailable)(code, message, remedy)
 
 
 def _read(descriptor: int) -> bytes:
@@ -160,6 +162,15 @@ def _read(descriptor: int) -> bytes:
             return os.read(descriptor, 4096)
         except InterruptedError:
             continue
+
+
+_KINDS: Mapping[str, type[BasculeError]] = {kind.__name__: kind for kind in (Malformed, NotPermitted, Tampered)}
+
+_WARDEN_GONE = ErrorBody(
+    code="warden_gone",
+    message="critical: the warden has ended; no box can be made, so every call is denied",
+    remedy="run: bascule gateway restart",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +250,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
         stop=stopping.set,
         reached=reached,
         clock=SystemClock(),
+        trouble=lambda: () if client.alive else (_WARDEN_GONE,),
     )
     access = Access(born.owner, os.geteuid())
     uids = frozenset(table.agents.values())

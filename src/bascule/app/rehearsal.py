@@ -51,12 +51,14 @@ def surprises(loaded: Loaded) -> tuple[Surprise, ...]:
 
 
 def refuse_surprises(loaded: Loaded) -> None:
-    """Do nothing if every example comes out as wanted.
+    """Do nothing if every example comes out as wanted, or is denied because ``exec-approvals.json`` is broken.
+
+    A broken allowlist stops programs, not agents: every ``exec`` is denied with the reason, and the status names it.
 
     Raises:
         Malformed: ``policy_surprise``, with the first one that does not.
     """
-    found = surprises(loaded)
+    found = [surprise for surprise in surprises(loaded) if surprise.code != "approvals_file_broken"]
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise Malformed("policy_surprise", f"{found[0]}{more}", "run: bascule config check")

@@ -120,6 +120,7 @@ class Ground:
         stop: ends the process.
         reached: told every boundary a crossing passes.
         clock: the time.
+        trouble: what is wrong, at this moment, with what the gateway was given; for its status.
     """
 
     home: Path
@@ -133,6 +134,7 @@ class Ground:
     stop: Callable[[], None]
     reached: Callable[[Boundary], None]
     clock: Clock
+    trouble: Callable[[], tuple[ErrorBody, ...]] = tuple
 
 
 @asynccontextmanager
@@ -269,6 +271,7 @@ def _problems(ground: Ground, ledger: Ledger) -> list[ErrorBody]:
         for finding in ground.loaded.findings
         if finding.severity
     ]
+    found += ground.trouble()
     if ledger.anchor_problem:
         found.append(ErrorBody(code="ledger_anchor", message=ledger.anchor_problem, remedy="free space"))
     since = timestamp(ground.clock.now() - UNKNOWN_SECONDS)

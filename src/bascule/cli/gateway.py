@@ -9,6 +9,7 @@ import typer
 
 from bascule.cli import launch
 from bascule.cli.options import AsJson, Home, Run, example, settle
+from bascule.cli.status import problem_lines
 
 Foreground = Annotated[bool, typer.Option("--foreground", help="Stay here and log to standard error.")]
 
@@ -50,6 +51,8 @@ def status(context: typer.Context, *, home: Home = None, as_json: AsJson = False
     with client:
         found = client.request("status")
     _say(run, {"running": True, **found}, f"a gateway with pid {found['pid']} runs since {found['started']}")
+    if not run.sink.as_json:
+        problem_lines(run.sink, found["problems"])
     return 0
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import typer
 
 from bascule.cli.options import AsJson, Home, example, settle
+from bascule.cli.sink import Sink
 
 
 def status(context: typer.Context, *, home: Home = None, as_json: AsJson = False) -> None:
@@ -20,9 +23,14 @@ def status(context: typer.Context, *, home: Home = None, as_json: AsJson = False
     run.sink.pairs((name.replace("_", " "), found[name]) for name in ("version", "mode", "agents", "sessions"))
     run.sink.pairs([("questions", found["pending_approvals"]), ("records", found["ledger_seq"])])
     run.sink.pairs([("policy", found["policy_version"])])
-    for problem in found["problems"]:
+    problem_lines(run.sink, found["problems"])
+
+
+def problem_lines(sink: Sink, problems: Iterable[Mapping[str, str]]) -> None:
+    """Name what an operator should look at, one a line."""
+    for problem in problems:
         remedy = f" ({problem['remedy']})" if problem["remedy"] else ""
-        run.sink.line(f"problem: {problem['message']}{remedy} [{problem['code']}]")
+        sink.line(f"problem: {problem['message']}{remedy} [{problem['code']}]")
 
 
 def register(app: typer.Typer) -> None:

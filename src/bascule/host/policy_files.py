@@ -6,6 +6,7 @@ Nothing here, and nothing anywhere at run time, writes them. Does not stop: thei
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -78,7 +79,8 @@ def read_policy_file(path: Path) -> bytes | None:
     except PermissionError:
         raise Unavailable("policy_unreadable", f"{path} may not be read", f"run: chmod 644 {path}") from None
     except OSError as error:
-        raise Tampered("policy_file_unsafe", f"{path}: {error.strerror}", "make it a plain file") from None
+        what = "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be opened: {error.strerror}"
+        raise Tampered("policy_file_unsafe", f"{path} {what}", "make it a plain file") from None
     try:
         seen = os.fstat(descriptor)
         if not stat.S_ISREG(seen.st_mode):
