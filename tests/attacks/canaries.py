@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -98,3 +99,22 @@ def spellings(path: Path, made: Living) -> list[str]:
         str(path), f"//{path}", f"/workspace/{up}{path}", f"{up}{path}", relative, f"workspace/../{relative}",
         f"/proc/self/root{path}", f"/proc/1/root{path}", f"/proc/self/cwd/{up}{path}", f"/dev/fd/../root{path}",
     ]  # fmt: skip
+
+
+RUN_TIME = ("state/bascule.db", "state/heads.jsonl", "state/lock", "logs/", "run/")
+"""What a running gateway itself writes."""
+
+
+def manifest(home: Path, *own: Path) -> dict[str, str]:
+    """Owner, mode, kind and content of every file of a home, but what the gateway writes and the directories ``own``."""
+    found = {}
+    for path in sorted(home.rglob("*")):
+        name = str(path.relative_to(home))
+        if name.startswith(RUN_TIME) or any(path.is_relative_to(folder) and path != folder for folder in own):
+            continue
+        seen = path.lstat()
+        content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        target = os.readlink(path) if path.is_symlink() else ""
+        digest = hashlib.sha256(content).hexdigest()
+        found[name] = f"{seen.st_mode:o} {seen.st_uid} {seen.st_gid} {seen.st_nlink} {target} {digest}"
+    return found

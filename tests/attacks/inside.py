@@ -11,8 +11,10 @@ import ctypes
 import errno
 import json
 import os
+import signal
 import socket
 import stat
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +39,8 @@ def tried(action: Callable[[], object]) -> str:
     """What came of it: ``ok`` with what it gave, or the error's name."""
     try:
         got = action()
+    except IndexError:
+        return "nothing"
     except OSError as error:
         return errno.errorcode.get(error.errno or 0, str(error))
     return "ok" if got is None else f"ok {got}"
@@ -88,8 +92,8 @@ def descriptors() -> dict[str, str]:
     return {name: what for name, what in found.items() if not what.endswith("/fd") and what != "ENOENT"}
 
 
-def rights(place: str) -> dict[str, str]:
-    """Every step on the way to more rights; ``place`` is a directory of one's own."""
+def rights(place: str, *names: str) -> dict[str, str]:
+    """Every step on the way to more rights, or those named; ``place`` is a directory of one's own."""
     mine = f"{place}/mine"
     Path(mine).write_bytes(Path("/proc/self/exe").read_bytes()[:4096])
     buffer = ctypes.create_string_buffer(256)
@@ -113,17 +117,16 @@ def rights(place: str) -> dict[str, str]:
         "mknod": lambda: os.mknod(f"{place}/mem", stat.S_IFCHR | 0o666, os.makedev(1, 1)),
         "link": lambda: os.link("/proc/self/exe", f"{place}/hard", follow_symlinks=True),
         "symlink": lambda: os.symlink("/", f"{place}/soft"),
-        "kill all": lambda: os.kill(1, 0),
         "priority": lambda: os.setpriority(os.PRIO_PROCESS, 0, -20),
         "hostname": lambda: checked(LIBC.sethostname(b"x", 1)),
-        "core_pattern": lambda: Path("/proc/sys/kernel/core_pattern").write_text("|/bin/x"),
-        "sysrq": lambda: Path("/proc/sysrq-trigger").write_text("h"),
+        "core_pattern": lambda: os.close(os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY)),
+        "sysrq": lambda: os.close(os.open("/proc/sysrq-trigger", os.O_WRONLY)),
         "uid_map": lambda: Path("/proc/self/uid_map").write_text("0 0 1"),
         **{name: lambda name=name: syscall(name, buffer, 0, 0, 0, 0) for name in NUMBERS if name != "memfd_create"},
         "memfd_create": lambda: syscall("memfd_create", b"x", 0),
         "run own file": lambda: os.execv(mine, ["mine"]),
     }
-    return {name: in_child(action) for name, action in tries.items()}
+    return {name: in_child(action) for name, action in tries.items() if not names or name in names}
 
 
 def network(address: str, port: str, abstract: str, *paths: str) -> dict[str, str]:
@@ -251,46 +254,114 @@ def bound(name: str) -> socket.socket:
     return made
 
 
+def overwrite(*paths: str) -> dict[str, str]:
+    """Change each file, and its directory, in every way there is."""
+    found = {}
+    for path in paths:
+        tries: dict[str, Callable[[], object]] = {
+            "append": lambda path=path: written(path, "a"),
+            "replace": lambda path=path: (written(f"{path}.new", "w"), os.rename(f"{path}.new", path)),
+            "rename": lambda path=path: os.rename(path, f"{path}.old"),
+            "remove": lambda path=path: os.unlink(path),
+            "create": lambda path=path: written(path, "w"),
+            "beside": lambda path=path: written(f"{os.path.dirname(path)}/beside", "w"),
+        }
+        found |= {f"{name} {path}": tried(action) for name, action in tries.items()}
+    for folder in sorted({os.path.dirname(path) for path in paths}, reverse=True):
+        found[f"move {folder}"] = tried(lambda folder=folder: os.rename(folder, f"{folder}.old"))
+    return {name: said for name, said in found.items() if said.startswith("ok")}
+
+
+def written(path: str, mode: str) -> None:
+    with open(path, mode, encoding="utf-8") as file:
+        file.write("#!/bin/sh\necho planted\n")
+
+
+def plant() -> dict[str, str]:
+    """In an agent's directory, as its working directory: get a program of one's own into ``tools/``."""
+    tries: dict[str, Callable[[], object]] = {
+        "write": lambda: written("tools/new.sh", "w"),
+        "append": lambda: written("tools/show.sh", "a"),
+        "remove": lambda: os.unlink("tools/show.sh"),
+        "rename in": lambda: (written("workspace/new.sh", "w"), os.rename("workspace/new.sh", "tools/newer.sh")),
+        "link in": lambda: os.symlink("../workspace/new.sh", "tools/link.sh"),
+        "chmod": lambda: os.chmod("tools", 0o777),
+        "list": lambda: os.setxattr("tools", "user.x", b"1"),
+        "rename away": lambda: os.rename("tools", "workspace/tools"),
+        "rename beside": lambda: os.rename("tools", "tools.old"),
+        "replace": lambda: (os.mkdir("workspace/tools2"), os.rename("workspace/tools2", "tools")),
+        "new name": lambda: os.mkdir("bin"),
+        "move own": lambda: os.rename("workspace", "workspace.old"),
+    }
+    return {name: tried(action) for name, action in tries.items()}
+
+
+def become(uid: str, verb: str, *words: str) -> dict[str, str]:
+    """Another verb under another account."""
+    os.setgroups([])
+    os.setresgid(int(uid), int(uid), int(uid))
+    os.setresuid(int(uid), int(uid), int(uid))
+    return VERBS[verb](*words)
+
+
+def execute(*paths: str) -> dict[str, str]:
+    """What each program prints; it is asked who it is."""
+    return {
+        path: tried(lambda path=path: subprocess.run([path, "-u"], capture_output=True, check=False).stdout.decode())
+        for path in paths
+    }
+
+
 def leave(word: str) -> dict[str, str]:
     """Leave ``word`` wherever a later call might find it, and a process that outlives its parent."""
+    key = int(word[-6:], 16)
     tries: dict[str, Callable[[], object]] = {
-        "file in /tmp": lambda: Path("/tmp/left").write_text(word),
-        "file in /dev/shm": lambda: Path("/dev/shm/left").write_text(word),
-        "file in /": lambda: Path("/left").write_text(word),
-        "file in /etc": lambda: Path("/etc/left").write_text(word),
-        "file in tools": lambda: Path("/workspace/tools/left").write_text(word),
-        "file in root": lambda: Path("/workspace/left").write_text(word),
-        "file in workspace": lambda: Path("/workspace/workspace/left").write_text(word),
+        "file in /tmp": lambda: Path(f"/tmp/{word}").write_text(word),
+        "file in /dev/shm": lambda: Path(f"/dev/shm/{word}").write_text(word),
+        "file in /": lambda: Path(f"/{word}").write_text(word),
+        "file in /etc": lambda: Path(f"/etc/{word}").write_text(word),
+        "file in tools": lambda: Path(f"/workspace/tools/{word}").write_text(word),
+        "file in root": lambda: Path(f"/workspace/{word}").write_text(word),
         "abstract socket": lambda: HELD.append(bound(f"\0{word}")),
-        "shared memory": lambda: checked(LIBC.shmget(0x5EED, 4096, 0o1666)),
-        "message queue": lambda: checked(LIBC.msgget(0x5EED, 0o1666)),
-        "semaphores": lambda: checked(LIBC.semget(0x5EED, 1, 0o1666)),
+        "shared memory": lambda: checked(LIBC.shmget(key, 4096, 0o1666)),
+        "message queue": lambda: checked(LIBC.msgget(key, 0o1666)),
+        "semaphores": lambda: checked(LIBC.semget(key, 1, 0o1666)),
     }
     found = {name: tried(action) for name, action in tries.items()}
+    reading, writing = os.pipe()
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
+            signal.alarm(60)
+            os.write(writing, str(os.getpid()).encode())
             for descriptor in (0, 1, 2):
                 os.close(descriptor)
-            while True:  # until somebody ends it
-                LIBC.pause()
+            signal.pause()
         os._exit(0)
-    return found
+    return found | {"process": os.read(reading, 16).decode()}
 
 
 def look_for(word: str) -> dict[str, str]:
     """What an earlier call left."""
-    found = {
-        "processes": " ".join(
-            sorted(name for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid())
-        ),
-        "tmp": " ".join(os.listdir("/tmp")),
-        "abstract socket": tried(lambda: reach(socket.AF_UNIX, socket.SOCK_STREAM, f"\0{word}")),
-        "shared memory": tried(lambda: checked(LIBC.shmget(0x5EED, 4096, 0o666))),
-        "message queue": tried(lambda: checked(LIBC.msgget(0x5EED, 0o666))),
-        "semaphores": tried(lambda: checked(LIBC.semget(0x5EED, 1, 0o666))),
+    key = int(word[-6:], 16)
+    places = ("/tmp", "/dev/shm", "/", "/etc", "/workspace/tools", "/workspace")
+    hexed = word.encode().hex().encode()
+    others = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.getpid()]
+    tries: dict[str, Callable[[], object]] = {
+        "abstract socket": lambda: connected(f"\0{word}"),
+        "shared memory": lambda: checked(LIBC.shmget(key, 4096, 0o666)),
+        "message queue": lambda: checked(LIBC.msgget(key, 0o666)),
+        "semaphores": lambda: checked(LIBC.semget(key, 1, 0o666)),
+        "process": lambda: sorted(p for p in others if hexed in read_bytes(f"/proc/{p}/cmdline")).pop(),
     }
-    return found | {f"file {path}": word for path in search(word)}
+    found = {name: tried(action) for name, action in tries.items()}
+    found |= {f"file in {place}": "ok" for place in places if os.path.exists(f"{place}/{word}")}
+    return {name: said for name, said in found.items() if said.startswith("ok")}
+
+
+def connected(name: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as made:
+        made.connect(name)
 
 
 def environment() -> dict[str, str]:
@@ -299,7 +370,7 @@ def environment() -> dict[str, str]:
 
 
 VERBS: dict[str, Callable[..., dict[str, str]]] = {
-    "who": who, "descriptors": descriptors, "rights": rights, "network": network, "contents": contents,
+    "who": who, "descriptors": descriptors, "rights": rights, "overwrite": overwrite, "plant": plant, "become": become, "execute": execute, "network": network, "contents": contents,
     "processes": processes, "search": search, "roundabout": roundabout, "climb": climb, "leave": leave, "look_for": look_for, "environment": environment,
 }  # fmt: skip
 

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +48,15 @@ def inside(made: Living, verb: str, *words: str, tool: str = READING, **options:
     return dict(json.loads(content(report)))
 
 
-def outside(verb: str, *words: str, environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What it says without any wall, as root or whoever runs the tests."""
+def outside(verb: str, *words: str, uid: int | None = None, **options: Any) -> dict[str, str]:
+    """What it says without any wall, as root or, if ``uid`` is given, under that account; ``options`` as for a process.
+
+    A directory may be closed to the account: the program starts as root and gives its rights up itself.
+    """
+    words = words if uid is None else (str(uid), verb, *words)
+    verb = verb if uid is None else "become"
     done = subprocess.run(
-        [sys.executable, "-IS", str(PROGRAM), verb, *(word.encode().hex() for word in words)],
-        capture_output=True, text=True, timeout=60, check=True, env=environment,
+        [*options.pop("before", ()), sys.executable, "-IS", str(PROGRAM), verb, *(word.encode().hex() for word in words)],
+        capture_output=True, text=True, timeout=60, check=True, **options,
     )  # fmt: skip
     return dict(json.loads(done.stdout))

@@ -105,7 +105,7 @@ def test_proc_shows_a_program_nothing_but_its_own_box(house: House) -> None:
     assert str(made.home) not in json.dumps({name: said for name, said in shown.items() if "/maps" not in name})
     assert {name.split("/")[0] for name in shown if not name.startswith("/")} == {"1", "2", "self", "thread-self"}
     assert all("environ" not in name or "BASCULE" not in said for name, said in shown.items())
-    assert "HOME" in outside("processes", environment={"HOME": "/"})["self/environ"]
+    assert "HOME" in outside("processes", env={"HOME": "/"})["self/environ"]
 
 
 @contextmanager
