@@ -138,3 +138,15 @@ def test_drift_is_named(home: Path, spoil: Callable[[Path], None], named: str) -
     spoil(home)
     found = verify_home(str(home), OWNERS)
     assert [line.split()[0].rstrip(":") for line in found] == [named]
+
+
+@as_root
+def test_prompts_that_are_not_for_everybody_are_for_the_gateway_at_both_depths(home: Path) -> None:
+    for name in ("prompts/all.md", "prompts/one/AGENTS.md"):
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).write_text("be kind")
+        (home / name).chmod(0o640)
+    prepare_home(str(home), OWNERS)
+    for name in ("prompts/all.md", "prompts/one/AGENTS.md"):
+        granted = os.getxattr(home / name, "system.posix_acl_access")
+        assert granted == acl({OWNERS.gateway: 4}, 0o640)

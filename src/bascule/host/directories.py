@@ -124,11 +124,31 @@ def _let_gateway_in(home: int, owners: Owners) -> None:
     except FileNotFoundError:
         return
     try:
-        _grant(prompts, {owners.gateway: _READ}, os.fstat(prompts).st_mode)
+        _grant_prompts(prompts, owners.gateway)
         for name in os.listdir(prompts):  # noqa: PTH208 -- of a descriptor
-            _grant_file(prompts, name, owners.gateway)
+            _grant_agent_prompts(prompts, name, owners.gateway)
     finally:
         os.close(prompts)
+
+
+def _grant_agent_prompts(prompts: int, name: str, gateway: int) -> None:
+    """Let the gateway read the prompts of one agent; what is no directory was granted as a file."""
+    try:
+        inner = os.open(name, _FLAGS, dir_fd=prompts)
+    except OSError as error:
+        if error.errno in {errno.ENOTDIR, errno.ENOENT, errno.ELOOP}:
+            return
+        raise
+    try:
+        _grant_prompts(inner, gateway)
+    finally:
+        os.close(inner)
+
+
+def _grant_prompts(directory: int, gateway: int) -> None:
+    _grant(directory, {gateway: _READ}, os.fstat(directory).st_mode)
+    for name in os.listdir(directory):
+        _grant_file(directory, name, gateway)
 
 
 def _grant_file(directory: int, name: str, uid: int) -> None:
