@@ -19,7 +19,7 @@ from socket import socket
 from typing import Any
 
 import bascule
-from bascule.app.process import plan_start
+from bascule.app.start import plan_start
 from bascule.app.wiring import BUILT_TOOLS, Ground, House, SystemClock, open_house
 from bascule.core.canonical import Json
 from bascule.host import accounts, split

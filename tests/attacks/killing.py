@@ -26,7 +26,7 @@ from bascule.ledger.verify import Report, verify
 ENTRY = Path(__file__).with_name("killed.py")
 
 STARTER = (
-    "import functools, bascule.app; from bascule.app.process import serve; "
+    "import functools, bascule.app; from bascule.app.start import serve; "
     "bascule.app.serve = functools.partial(serve, module='killed'); from bascule.cli.main import main; main()"
 )
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 
 def serve(home: Path, *, listener: socket.socket | None, connection: socket.socket | None) -> None:
-    """Be a gateway from start to end; see :func:`bascule.app.process.serve`."""
-    from bascule.app.process import serve as begin  # noqa: PLC0415 -- what a verb needs of this room must stay cheap
+    """Be a gateway from start to end; see :func:`bascule.app.start.serve`."""
+    from bascule.app.start import serve as begin  # noqa: PLC0415 -- what a verb needs of this room must stay cheap
 
     begin(home, listener=listener, connection=connection)
 

@@ -1,4 +1,4 @@
-"""The gateway process from start to end, and the short life before it in which rights are given up.
+"""The gateway process from its first moment without rights to its end.
 
 Stops: a gateway that listens before its boxes can be made and its state is open, and one that ends without closing its
 ledger. Does not stop: ``kill -9``; the next start finds and names what was under way.
@@ -12,159 +12,32 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import bascule
+from bascule.app import logs
 from bascule.app.rehearsal import refuse_surprises
+from bascule.app.start import READY, tell_refusal
 from bascule.app.wiring import BUILT_TOOLS, Ground, House, SystemClock, open_house
 from bascule.control import place
 from bascule.control.access import Access
 from bascule.control.server import Hello, Server
 from bascule.control.shapes import ErrorBody
-from bascule.core.errors import BasculeError, Malformed, NotPermitted, Tampered, Unavailable
-from bascule.core.ids import AgentId
+from bascule.core.errors import BasculeError, Unavailable
 from bascule.gate import Boundary
-from bascule.host import accounts, split
-from bascule.host.directories import CANARY
+from bascule.host import accounts
 from bascule.host.policy_files import load
 from bascule.host.programs import HostPrograms
-from bascule.linux.calls import die_with_parent, forbid_new_privileges
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
 from bascule.sandboxes.warden.client import WardenClient
-from bascule.sandboxes.warden.config import config_here, warden_command
 
 LOG = logging.getLogger("bascule")
 
 HEAD_SECONDS = 60
 """Between two signed heads of a ledger that grew: what a thief of the disk could cut off unseen."""
-
-READY = b"+"
-"""What the gateway tells its parent once it serves."""
-
-MODULE = "bascule.app"
-"""What a gateway's fresh Python runs."""
-
-
-def serve(
-    home: Path, *, listener: socket.socket | None, connection: socket.socket | None, module: str = MODULE
-) -> None:
-    """Start warden and gateway, and return when the gateway is gone; the warden then ends by itself.
-
-    Args:
-        home: absolute path.
-        listener: a bound socket to serve on until told to stop, or None.
-        connection: the one connection to serve, or None.
-        module: what the gateway's Python runs, taking the arguments of :func:`main`.
-
-    Raises:
-        BasculeError: they cannot start; the reason is the gateway's own.
-    """
-    served = listener if listener is not None else connection
-    if served is None:
-        raise ValueError("a gateway needs a socket to serve")
-    home = Path(os.path.realpath(home))
-    start = plan_start(home, load(home).policy.agents)
-    told, tell = os.pipe()
-    with split.start_warden(start) as warden:
-        kind = "listener" if listener is not None else "connection"
-        numbers = (served.fileno(), warden.fileno(), tell)
-        gateway = os.fork()
-        if gateway == 0:
-            _become(start, module, (str(home), kind, *map(str, numbers)), numbers, tell)
-    os.close(tell)
-    served.close()
-    _forward(gateway)
-    refused = _refusal(told)
-    status = os.waitstatus_to_exitcode(os.waitpid(gateway, 0)[1])
-    if refused is not None:
-        raise refused
-    if status:
-        raise Unavailable("gateway_ended", f"the gateway ended with status {status}", "see logs/gateway.log")
-
-
-def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:
-    """Return what a warden's start needs, after giving every agent its account.
-
-    Raises:
-        BasculeError: accounts cannot be had.
-    """
-    table = accounts.settle(home, agents)
-    canary = str(home / "state" / CANARY)
-    code = str(Path(bascule.__file__).resolve().parent)
-    config = config_here(str(home), table.agents, table.gateway, protected=(code,), canary=canary)
-    subordinate = None
-    if os.geteuid() != 0:
-        groups = accounts.subordinate_groups()
-        subordinate = split.Subordinate(table.base, groups.first, min(table.count, groups.count))
-    owner = home.stat().st_uid
-    return split.Start(
-        str(home), owner, table.gateway, table.agents, lambda number: warden_command(config, number), subordinate
-    )
-
-
-def _become(
-    start: split.Start, module: str, arguments: Sequence[str], descriptors: Sequence[int], tell: int
-) -> NoReturn:
-    """Turn a fresh child into the gateway; whatever goes wrong before is told and ends it."""
-    try:
-        if start.subordinate is None:
-            split.become_gateway(
-                split.needed_paths(start.home, str(Path(bascule.__file__).resolve().parent)), start.gateway
-            )
-        else:
-            forbid_new_privileges()
-        die_with_parent(signal.SIGTERM)
-        split.exec_module(module, arguments, descriptors)
-    except BasculeError as error:
-        _tell(tell, error)
-    except BaseException as error:  # noqa: BLE001 -- nothing of a half-made process may go on
-        _tell(tell, Unavailable("gateway_start", f"the gateway cannot start: {error}"))
-    finally:
-        os._exit(125)
-
-
-def _tell(tell: int, error: BasculeError) -> None:
-    with suppress(OSError):
-        said = f"{type(error).__name__}\0{error.code}\0{error.message}\0{error.remedy}"
-        os.write(tell, said.encode("utf-8", "backslashreplace"))
-
-
-def _forward(gateway: int) -> None:
-    """Hand signals that mean "stop" on to the gateway; it ends in order, and then so do we."""
-
-    def hand_on(number: int, _frame: object) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(gateway, number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, hand_on)
-
-
-def _refusal(told: int) -> BasculeError | None:
-    """Wait until the gateway serves or ends; return why it could not start, if it said so."""
-    said = b""
-    while (part := _read(told)) and not said.startswith(READY):
-        said += part
-    os.close(told)
-    if not said or said.startswith(READY):
-        return None
-    kind, code, message, remedy = (*said.decode("utf-8", "replace").split("\0"), "", "", "")[:4]
-    return _KINDS.get(kind, Unavailable)(code, message, remedy)
-
-
-def _read(descriptor: int) -> bytes:
-    while True:
-        try:
-            return os.read(descriptor, 4096)
-        except InterruptedError:
-            continue
-
-
-_KINDS: Mapping[str, type[BasculeError]] = {kind.__name__: kind for kind in (Malformed, NotPermitted, Tampered)}
 
 _WARDEN_GONE = ErrorBody(
     code="warden_gone",
@@ -206,7 +79,7 @@ def main(arguments: Sequence[str], reached: Callable[[Boundary], None] = _pass_b
     for name in ("served", "warden", "tell"):
         parser.add_argument(name, type=int)
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logs.begin()
     owner = given.home.stat().st_uid
     return run(Inheritance(given.home, owner, given.kind, given.served, given.warden, given.tell), reached)
 
@@ -220,7 +93,7 @@ def run(born: Inheritance, reached: Callable[[Boundary], None] = _pass_by) -> in
         asyncio.run(_serve(born, reached))
     except BasculeError as error:
         LOG.error("%s", error)  # noqa: TRY400 -- one line says it; the trace would not help an operator
-        _tell(born.tell, error)
+        tell_refusal(born.tell, error)
         return 1
     return 0
 

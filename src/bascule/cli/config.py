@@ -87,7 +87,7 @@ def _step(value: Value, name: str, seen: str) -> Value:
 
 
 def _config_text(home: Path) -> bytes:
-    from bascule.host.policy_files import read_policy_file  # noqa: PLC0415 (for this group only)
+    from bascule.host.policy_file import read_policy_file  # noqa: PLC0415 (for this group only)
     from bascule.policy.places import CONFIG_NAME  # noqa: PLC0415 (as above)
 
     config = read_policy_file(home / CONFIG_NAME)
@@ -152,7 +152,8 @@ def diff(
 
 def _from_directory(other: Path, home: Path) -> Policy:
     """Return what the files in another directory would mean in this home."""
-    from bascule.host.policy_files import places, read_policy_file  # noqa: PLC0415 (for this group only)
+    from bascule.host.policy_file import read_policy_file  # noqa: PLC0415 (for this group only)
+    from bascule.host.policy_files import places  # noqa: PLC0415 (as above)
     from bascule.policy.compile import compile_policy  # noqa: PLC0415 (as above)
     from bascule.policy.places import APPROVALS_NAME  # noqa: PLC0415 (as above)
 

@@ -1,26 +1,22 @@
-"""Reading a home's two policy files and compiling them.
+"""Compiling a home's two policy files.
 
-Stops: a policy file that is a link, a device, too large, or writable by somebody who is not its owner being believed.
-Nothing here, and nothing anywhere at run time, writes them. Does not stop: their owner from changing them.
+Stops: two parts of the program reading them differently. Nothing here, and nothing anywhere at run time, writes them.
+Does not stop: their owner from changing them.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 import bascule
-from bascule.core.errors import Tampered, Unavailable
+from bascule.core.errors import Unavailable
 from bascule.core.finding import Finding
 from bascule.core.policy import Policy
+from bascule.host.policy_file import read_policy_file
 from bascule.policy.compile import compile_policy
 from bascule.policy.places import APPROVALS_NAME, CONFIG_NAME, Places
-
-MAX_BYTES = 4 << 20
-"""Bytes of a policy file; a real one has some tens of thousands."""
 
 MERGED = ("/bin", "/sbin", "/lib", "/lib64", "/usr/sbin")
 """Directories that are links on merged-usr systems."""
@@ -63,35 +59,3 @@ def places(home: Path, built_tools: frozenset[str] = frozenset()) -> Places:
     links = {name: os.path.realpath(name) for name in MERGED if Path(name).is_symlink()}
     code = str(Path(bascule.__file__).resolve().parent)
     return Places(os.path.realpath(home), str(Path.home()), links, (code,), built_tools=built_tools)
-
-
-def read_policy_file(path: Path) -> bytes | None:
-    """Return a policy file's bytes, None if there is none.
-
-    Raises:
-        Unavailable: it cannot be read, or is larger than 4 MiB.
-        Tampered: it is a link or no plain file, or its group or everybody may write it.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    except PermissionError:
-        raise Unavailable("policy_unreadable", f"{path} may not be read", f"run: chmod 644 {path}") from None
-    except OSError as error:
-        what = "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be opened: {error.strerror}"
-        raise Tampered("policy_file_unsafe", f"{path} {what}", "make it a plain file") from None
-    try:
-        seen = os.fstat(descriptor)
-        if not stat.S_ISREG(seen.st_mode):
-            raise Tampered("policy_file_unsafe", f"{path} is not a plain file", "make it one")
-        if seen.st_mode & 0o022:
-            raise Tampered(
-                "policy_file_unsafe", f"{path} may be written by others than its owner", f"run: chmod go-w {path}"
-            )
-        if seen.st_size > MAX_BYTES:
-            raise Unavailable("policy_unreadable", f"{path} is larger than {MAX_BYTES} bytes")
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            return file.read(MAX_BYTES + 1)
-    finally:
-        os.close(descriptor)

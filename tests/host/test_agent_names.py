@@ -1,0 +1,40 @@
+import pytest
+
+from bascule.core.errors import Malformed, Unavailable
+from bascule.host.agent_names import agent_names
+from bascule.host.policy_files import load
+from bascule.host.templates import TEAMS, team_template
+
+
+def written(home, text):
+    (home / "bascule.json5").write_text(text)
+    (home / "bascule.json5").chmod(0o644)
+    return home
+
+
+@pytest.mark.parametrize("team", TEAMS)
+def test_the_names_are_those_of_the_compiled_policy(tmp_path, team):
+    written(tmp_path, team_template(team).files["bascule.json5"])
+    assert set(agent_names(tmp_path)) == set(load(tmp_path).policy.agents)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("{}", ()),
+        ("[]", ()),
+        ("{agents: 3}", ()),
+        ("{agents: {list: {}, entries: []}}", ()),
+        ("{agents: {list: [{id: 'one'}, {id: 'One'}, {id: 3}, 7, {id: '../x'}]}}", ("one",)),
+        ("{agents: {entries: {two: {}}, list: [{id: 'one'}]}}", ("one", "two")),
+    ],
+)
+def test_what_is_odd_is_passed_over_for_the_gateway_to_refuse(tmp_path, text, names):
+    assert agent_names(written(tmp_path, text)) == names
+
+
+def test_what_is_missing_or_does_not_read_is_refused(tmp_path):
+    with pytest.raises(Unavailable):
+        agent_names(tmp_path)
+    with pytest.raises(Malformed):
+        agent_names(written(tmp_path, "{agents"))
