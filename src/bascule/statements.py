@@ -14,7 +14,7 @@ from bascule.core.canonical import Json
 from bascule.core.confinement import Confinement
 from bascule.core.label import Label
 from bascule.core.outcome import Outcome
-from bascule.core.verdict import Decision
+from bascule.core.verdict import Decision, Verdict
 
 
 def decided(call: Call, decision: Decision, policy_version: str) -> dict[str, Json]:
@@ -108,19 +108,19 @@ def _programs(call: Call) -> list[Json]:
 
 
 def decision_body(decision: Decision) -> dict[str, Json]:
-    """A decision as JSON: its effect and every verdict."""
+    """A decision as JSON: its effect and every verdict; one that simply allows is its judge and its effect."""
+    return {"effect": str(decision.effect), "verdicts": [_verdict(verdict) for verdict in decision.verdicts]}
+
+
+def _verdict(verdict: Verdict) -> dict[str, Json]:
+    if not verdict.reason and not verdict.remedy:
+        return {"judge": verdict.judge, "effect": str(verdict.effect), "code": verdict.code}
     return {
-        "effect": str(decision.effect),
-        "verdicts": [
-            {
-                "judge": verdict.judge,
-                "effect": str(verdict.effect),
-                "code": verdict.code,
-                "reason": _storable(verdict.reason),
-                "remedy": _storable(verdict.remedy),
-            }
-            for verdict in decision.verdicts
-        ],
+        "judge": verdict.judge,
+        "effect": str(verdict.effect),
+        "code": verdict.code,
+        "reason": _storable(verdict.reason),
+        "remedy": _storable(verdict.remedy),
     }
 
 
