@@ -16,7 +16,7 @@ from bascule.core.box import BoxKey
 from bascule.core.call import FROM_MODEL, Call, Proposal, seal
 from bascule.core.canonical import Json, read_arguments
 from bascule.core.cards import head, one_line
-from bascule.core.errors import BasculeError, Malformed
+from bascule.core.errors import BasculeError, Malformed, Unavailable
 from bascule.core.outcome import Outcome, failed
 from bascule.core.permit import Permit
 from bascule.core.policy import AgentPolicy, Policy
@@ -194,7 +194,10 @@ class Gate:
             await self._record(call, "finished", finished(call, ended, begun))
             raise
         self._to.reached(Boundary.RAN)
-        await self._record(call, "finished", finished(call, outcome, begun))
+        try:
+            await self._record(call, "finished", finished(call, outcome, begun))
+        except BasculeError as error:
+            raise _unrecorded(call, error) from error
         self._to.reached(Boundary.FINISHED)
         return replace(crossing, outcome=outcome)
 
@@ -238,6 +241,12 @@ def _changed() -> Verdict:
         "what the call is about changed after it was approved",
         "make the call again, to be asked about what is there now",
     )
+
+
+def _unrecorded(call: Call, error: BasculeError) -> BasculeError:
+    """It happened, and only its beginning is on record: nobody may read that as "nothing happened"."""
+    said = f"{call.tool} ran, but how it ended could not be recorded ({error.code}: {error.message})"
+    return Unavailable("outcome_unrecorded", said, "check what is so before making the call again")
 
 
 def _unknown_tool(untrusted_name: str) -> BasculeError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bascule.app import portraits, reports
@@ -233,7 +234,9 @@ class Office:
 
     async def shutdown(self, caller: Caller) -> None:
         """See the protocol. Turns end here, before their askers leave: what waits for an answer goes on waiting."""
-        await self._to.ledger.append("stopping", {"by": caller.name}, durable=False)
+        # Stopping takes rights away; unlike all else it happens even if it cannot be recorded (a full disk).
+        with suppress(BasculeError):
+            await self._to.ledger.append("stopping", {"by": caller.name}, durable=False)
         await self._to.conversations.turns.stop()
         asyncio.get_running_loop().call_later(0.05, self._to.stop)
 

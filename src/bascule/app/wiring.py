@@ -21,6 +21,7 @@ from bascule.app.witness import LedgerWitness
 from bascule.control.shapes import ErrorBody
 from bascule.core.box import BoxKey
 from bascule.core.canonical import Json
+from bascule.core.errors import BasculeError
 from bascule.core.facts import Enforcement
 from bascule.core.ids import SessionKey, main_session
 from bascule.core.paths import locate
@@ -78,6 +79,9 @@ UNKNOWN_SECONDS = 86_400.0
 
 UNKNOWN_SHOWN = 20
 """Such effects the status names at most."""
+
+LITTLE_ROOM = 16 << 20
+"""Free bytes below which the status warns: the write-ahead log alone may take 8 MB before it is folded back."""
 
 BUILT_TOOLS = frozenset({"read", "write", "edit", "exec"})
 """Tools this version carries out."""
@@ -159,8 +163,7 @@ async def open_house(ground: Ground) -> AsyncIterator[House]:
             finally:
                 await house.conversations.turns.stop()
                 await ground.boxes.stop(None)
-                await ledger.append("stopped", {}, durable=True)
-                ledger.anchor()
+                await _close_record(ground, ledger)
         finally:
             database.close()
 
@@ -182,6 +185,15 @@ async def _open_record(ground: Ground, ledger: Ledger) -> None:
         await ledger.append("unknown", unknown, durable=True)
         what = f"{_tool_of(left)} of {left.agent} in {left.session}"
         ground.log(f"outcome unknown: {what} had begun (record {left.seq}); it is not run again")
+
+
+async def _close_record(ground: Ground, ledger: Ledger) -> None:
+    """Record the end and sign it; a gateway that cannot (a full disk) ends all the same, and says so in its log."""
+    try:
+        await ledger.append("stopped", {}, durable=True)
+        ledger.anchor()
+    except BasculeError as error:
+        ground.log(f"the end could not be recorded: {error}")
 
 
 def _tool_of(record: Record) -> str:
@@ -274,6 +286,13 @@ def _problems(ground: Ground, ledger: Ledger) -> list[ErrorBody]:
     found += ground.trouble()
     if ledger.anchor_problem:
         found.append(ErrorBody(code="ledger_anchor", message=ledger.anchor_problem, remedy="free space"))
+    room = os.statvfs(ground.home / "state")
+    free = room.f_bavail * room.f_frsize
+    if free < LITTLE_ROOM:
+        said = (
+            f"critical: {free >> 10} KiB are left in {ground.home / 'state'}; what cannot be recorded does not happen"
+        )
+        found.append(ErrorBody(code="disk_full", message=said, remedy="free some space"))
     since = timestamp(ground.clock.now() - UNKNOWN_SECONDS)
     for left in ledger.tail(UNKNOWN_SHOWN, kind="unknown"):
         if left.at >= since:

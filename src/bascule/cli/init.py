@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -38,14 +39,18 @@ def init(
     there = [name for name in files if os.path.lexists(run.home / name)]
     if there:
         raise NotPermitted("home_exists", f"{run.home} already has {there[0]}", "name another directory with --home")
+    made: list[str] = []
     try:
-        made = [*_directories(run.home, ("", *SHARED), 0o755), *_files(run.home, files)]
+        made.extend(_directories(run.home, ("", *SHARED), 0o755))
+        _files(run.home, files, made)
         agents = sorted(load(run.home).policy.agents)
-        made += _directories(run.home, [f"agents/{agent}/{part}" for agent in agents for part in OWN], 0o755)
-        made += _directories(run.home, [f"prompts/{agent}" for agent in agents], 0o755)
-        made += _directories(run.home, PRIVATE, 0o700)
+        made.extend(_directories(run.home, [f"agents/{agent}/{part}" for agent in agents for part in OWN], 0o755))
+        made.extend(_directories(run.home, [f"prompts/{agent}" for agent in agents], 0o755))
+        made.extend(_directories(run.home, PRIVATE, 0o700))
     except OSError as error:
-        raise Unavailable("init_failed", f"{error.filename}: {error.strerror}") from None
+        _unmake(run.home, made)
+        detail = f"{run.home} cannot be made: {error.strerror}; nothing is left of it"
+        raise Unavailable("init_failed", detail, "see to the disk, then run it again") from None
     if run.sink.as_json:
         run.sink.json({"home": str(run.home), "team": team, "agents": agents, "made": made})
         return
@@ -66,16 +71,27 @@ def _directories(home: Path, names: tuple[str, ...] | list[str], mode: int) -> I
                 yield str(part.relative_to(home))
 
 
-def _files(home: Path, files: Mapping[str, str]) -> Iterator[str]:
-    """Write files that must not exist yet; yield their names."""
+def _files(home: Path, files: Mapping[str, str], made: list[str]) -> None:
+    """Write files that must not exist yet; add everything made to ``made``, a file before its first byte."""
     for name, text in files.items():
-        yield from _directories(home, (str(Path(name).parent),), 0o755)
+        made.extend(_directories(home, (str(Path(name).parent),), 0o755))
         descriptor = os.open(home / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+        made.append(name)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             # Not for everybody: even if a further link to it gets into an agent's directory, the agent cannot read it.
             os.fchmod(descriptor, 0o640)
             file.write(text)
-        yield name
+
+
+def _unmake(home: Path, made: list[str]) -> None:
+    """Remove what this run made, last first: half a home would stand in the way of the next try."""
+    for name in reversed(made):
+        path = home / name
+        with suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            else:
+                path.unlink()
 
 
 def register(app: typer.Typer) -> None:
