@@ -87,6 +87,19 @@ def test_content_found_in_a_workspace_becomes_the_agents_but_links_stay(home: Pa
 
 
 @as_root
+@pytest.mark.parametrize("own", ["workspace", "memory", "output"])
+def test_what_the_operator_puts_there_later_is_open_to_the_agent(home: Path, own: str) -> None:
+    prepare_home(str(home), OWNERS)
+    put = home / "agents" / "one" / own / "later"
+    put.write_text("x")
+    content = os.getxattr(put, "system.posix_acl_access")
+    rows = [struct.unpack_from("<HHI", content, at) for at in range(4, len(content), 8)]
+    assert (put.stat().st_uid, put.stat().st_mode & 0o007) == (0, 0)
+    assert {row[2]: row[1] & 6 for row in rows if row[0] == 2}[1_960_000_001] == 6
+    assert next(row[1] for row in rows if row[0] == 0x10) & 6 == 6
+
+
+@as_root
 def test_what_the_agent_owns_is_not_walked(home: Path) -> None:
     prepare_home(str(home), OWNERS)
     planted = home / "agents" / "one" / "workspace" / "planted"

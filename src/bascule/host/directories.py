@@ -202,7 +202,9 @@ def _set_rights(descriptor: int, rights: Rights) -> None:
     if rights.entries:
         _grant(descriptor, rights.entries, rights.mode)
         if rights.inherited:
-            os.setxattr(descriptor, "system.posix_acl_default", acl(rights.entries, rights.mode & 0o777))
+            # Of what others put here too, such as the operator: else it would be shut to whose directory it is.
+            entries = {**rights.entries, rights.owner: _ALL}
+            os.setxattr(descriptor, "system.posix_acl_default", acl(entries, rights.mode & 0o777))
     if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o7000 != rights.mode & 0o7000:
         os.fchmod(descriptor, rights.mode)
 
