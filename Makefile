@@ -20,8 +20,8 @@ setup-local: ## the same, with the engine for a small model on this machine
 run: setup ## start the gateway and talk to the main agent; makes a home if there is none
 	@scripts/run
 
-demo: setup ## a throw-away home, and what its walls say to a compromised model
-	@scripts/demo
+demo: setup ## watch a model work and then turn, on a real gateway; ARGS="--policy DIR" for your own policy
+	@scripts/demo $(ARGS)
 
 test: setup-dev ## the tests; ARGS="tests/shell -k glob" picks some
 	@.venv/bin/python -m pytest -q -n 2 --dist loadfile $(ARGS)

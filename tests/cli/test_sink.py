@@ -137,6 +137,18 @@ def test_a_terminal_gets_colour_unless_it_is_unwanted(monkeypatch: pytest.Monkey
             assert "a\\x1b[2J" in out.getvalue()
 
 
+def test_paint_is_ours_and_never_the_text_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    pieces = [("a\x1b[2J", "bold red"), ("b\n", "")]
+    out, _ = streams(monkeypatch, terminal=True)
+    Sink(as_json=False).painted(pieces)
+    assert out.getvalue() == "\x1b[1;31ma\\x1b[2J\x1b[0mb\n"
+    out, _ = streams(monkeypatch)
+    Sink(as_json=False).painted(pieces)
+    assert out.getvalue() == "a\\x1b[2Jb\n"
+
+
 def test_a_narrow_terminal_gets_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "30")
     out, _ = streams(monkeypatch, terminal=True)

@@ -39,6 +39,9 @@ _HIDDEN: Final = frozenset(
 """Characters that draw nothing although they are a letter, mark or symbol: Unicode's Default_Ignorable_Code_Point
 (DerivedCoreProperties.txt), the blank braille cell, and the object replacement character."""
 
+PAINT: Final[Mapping[str, str]] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
+"""What a piece may be painted with, and the terminal's number for it (ECMA-48, SGR)."""
+
 _NARROW: Final = 60
 """Columns below which a table becomes one block a row."""
 
@@ -124,6 +127,14 @@ class Sink:
     def piece(self, untrusted_text: str) -> None:
         """Print a piece of text as it is, without a newline, and let it be seen at once."""
         self._out(visible(untrusted_text))
+
+    def painted(self, untrusted_pieces: Iterable[tuple[str, str]]) -> None:
+        """Print pieces of text as :meth:`piece`, each with the words of ``PAINT`` that say how, blank-separated."""
+        self._out("".join(self._paint(visible(text), how) for text, how in untrusted_pieces))
+
+    def _paint(self, text: str, how: str) -> str:
+        codes = ";".join(PAINT[word] for word in how.split())
+        return f"\x1b[{codes}m{text}\x1b[0m" if codes and self.colour else text
 
     def note(self, untrusted_text: str) -> None:
         """Say something on standard error that is not part of the result."""
