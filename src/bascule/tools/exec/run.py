@@ -179,11 +179,6 @@ class _Running:
             content += gap + bytes(self._stderr)
         sources = {f"program:{path}" for path in self._programs} | {f"files:{BOX_ROOT}"}
         label = Label(Integrity.UNTRUSTED, Confidentiality.PRIVATE, frozenset(sources))
-        return Outcome(
-            ok=exit_status == 0,
-            content=content,
-            exit=exit_status,
-            truncated=self._truncated,
-            label=label,
-            code="" if exit_status == 0 else "exit_status",
-        )
+        # A pipeline that was ended may have a last program that took the end of its input for success.
+        code = "timed_out" if self.ended else "exit_status" if exit_status else ""
+        return Outcome(not code, content, exit_status, self._truncated, label, code)
