@@ -102,7 +102,7 @@ class Show:
             if not canaries.succeeds_without(step, self.house.listener, self.house.main, self.house.tokens["key"])
         ]
         won = f"{len(tried) - len(weak)} of {len(tried)}"
-        self.say(f"  positive controls    {won} attacks succeed when a plain shell does them (undone again)")
+        self.say(f"  positive controls    {won} attacks succeed in a plain shell (and are undone)")
         for title in weak:
             self.fault(f"without Bascule this does not succeed either, so it shows nothing: {title}")
 
@@ -155,7 +155,8 @@ class Show:
             body = {"ok": not self.faults, "faults": self.faults, "steps": [dataclasses.asdict(each) for each in rows]}
             self.sink.json(body)
             return
-        self.head("Step by step, from the ledger and the canaries (~ is the throw-away home)")
+        self.head("Step by step, read from the ledger and from canaries")
+        self.say("~ is the home; a canary is a secret of this run, a watched file, or a service.")
         self.say()
         table.show(self.sink, rows)
 
@@ -205,9 +206,8 @@ def main(words: Sequence[str]) -> int:
 
 def perform(show: Show, policy: Path | None) -> list[str]:
     """Run the whole show; return what did not go as told."""
-    show.say(
-        "Bascule: a model does its day's work, then somebody turns it. No key, no network; nothing is left behind."
-    )
+    show.say("Bascule: a model does its day's work, and then somebody turns it.", "bold")
+    show.say("No key and no network are needed, and nothing is left behind.")
     show.say()
     show.run(policy)
     if show.sink.as_json:

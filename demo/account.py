@@ -33,7 +33,7 @@ def fork_as(home: Path, uid: int, work: Callable[[], None]) -> int:
     Raises:
         BasculeError: the ids cannot be mapped.
     """
-    subordinate = None if os.geteuid() == 0 else _subordinate(home)
+    subordinate = _subordinate(home)
     (told, tell), (waits, go) = os.pipe(), os.pipe()
     # A signal's exception in the young child would unwind the parent's work there, clean-up included.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -61,12 +61,11 @@ def fork_as(home: Path, uid: int, work: Callable[[], None]) -> int:
     return child
 
 
-def _subordinate(home: Path) -> split.Subordinate:
+def _subordinate(home: Path) -> split.Subordinate | None:
     table = accounts.load(home)
     if table is None:
         raise FileNotFoundError(f"{home} has no table of accounts")
-    groups = accounts.subordinate_groups()
-    return split.Subordinate(table.base, groups.first, min(table.count, groups.count))
+    return split.subordinate_of(home, table)
 
 
 def _be(subordinate: split.Subordinate | None, uid: int, tell: int, waits: int, work: Callable[[], None]) -> None:
