@@ -102,7 +102,7 @@ class Show:
             if not canaries.succeeds_without(step, self.house.listener, self.house.main, self.house.tokens["key"])
         ]
         won = f"{len(tried) - len(weak)} of {len(tried)}"
-        self.say(f"  positive controls    {won} attacks succeed in a plain shell (and are undone)")
+        self.say(f"  positive controls    {won} attacks work in a plain shell (and are undone)")
         for title in weak:
             self.fault(f"without Bascule this does not succeed either, so it shows nothing: {title}")
 

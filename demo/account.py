@@ -33,7 +33,7 @@ def fork_as(home: Path, uid: int, work: Callable[[], None]) -> int:
     Raises:
         BasculeError: the ids cannot be mapped.
     """
-    subordinate = _subordinate(home)
+    subordinate = None if os.geteuid() == 0 else _subordinate(home)
     (told, tell), (waits, go) = os.pipe(), os.pipe()
     # A signal's exception in the young child would unwind the parent's work there, clean-up included.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
