@@ -78,13 +78,13 @@ def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:
     canary = str(home / "state" / CANARY)
     code = str(Path(bascule.__file__).resolve().parent)
     config = config_here(str(home), table.agents, table.gateway, protected=(code,), canary=canary)
-    subordinate = None
-    if os.geteuid() != 0:
-        groups = accounts.subordinate_groups()
-        subordinate = split.Subordinate(table.base, groups.first, min(table.count, groups.count))
-    owner = home.stat().st_uid
     return split.Start(
-        str(home), owner, table.gateway, table.agents, lambda number: warden_command(config, number), subordinate
+        str(home),
+        home.stat().st_uid,
+        table.gateway,
+        table.agents,
+        lambda number: warden_command(config, number),
+        split.subordinate_of(home, table),
     )
 
 

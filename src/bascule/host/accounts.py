@@ -2,7 +2,7 @@
 
 Stops: two agents sharing an account, an agent getting another's account after a change of policy, and an account that
 is somebody's on this machine. The table only grows: a uid once given out is never given to another. Does not stop:
-root.
+root; and two homes of one ordinary user share a slice of their subordinate uids if their paths hash to the same one.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ import hashlib
 import json
 import os
 import pwd
-from collections.abc import Iterable, Mapping
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from bascule.core.canonical import read_arguments
 from bascule.core.errors import Malformed, Tampered, Unavailable
@@ -27,10 +31,14 @@ FIRST_UID = 1_900_000_000
 PER_HOME = 1024
 """Uids of one home."""
 
+FIRST_SUBORDINATE, SUBORDINATE = 100_000, 65_536
+"""Where subordinate ids begin, and how many a user gets (``login.defs(5)``: ``SUB_UID_MIN``, ``SUB_UID_COUNT``)."""
+
 HOMES = 200_000
 """How many homes have a range of their own; the last uid stays below 2^31."""
 
 _LARGEST = 1 << 20
+_NUMBER = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +53,15 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Uids that may be given out: ``count`` from ``first`` on; the gateway's own account if it is not one of them."""
+    """Uids that may be given out: ``count`` from ``first`` on; and the gateway's own, which is not one of them.
+
+    An ordinary user's come with as many gids, ``first_gid`` and on.
+    """
 
     first: int
     count: int
     gateway: int
+    first_gid: int = 0
 
 
 def root_range(home: str) -> Range:
@@ -58,7 +70,7 @@ def root_range(home: str) -> Range:
     Raises:
         Unavailable: somebody's account lies in it.
     """
-    place = int.from_bytes(hashlib.sha256(home.encode()).digest()[:8], "big") % HOMES
+    place = _place(home, HOMES)
     first = FIRST_UID + place * PER_HOME
     taken = [entry.pw_name for entry in pwd.getpwall() if first <= entry.pw_uid < first + PER_HOME]
     if taken:
@@ -66,27 +78,47 @@ def root_range(home: str) -> Range:
     return Range(first + 1, PER_HOME - 1, first)
 
 
-def subordinate_range(user: str, uid: int, text: str) -> Range:
-    """Return the range of an ordinary user from ``/etc/subuid`` (``subuid(5)``).
+def _place(home: str, places: int) -> int:
+    return int.from_bytes(hashlib.sha256(home.encode()).digest()[:8], "big") % places
+
+
+def subordinate_range(home: str, user: str, uid: int, subuid: str, subgid: str) -> Range:
+    """Return the range a home of an ordinary user gets: one slice of the user's, or all of it if it holds not even one.
+
+    Which slice is derived from the home's path, so it stays the same; the gids are those at the same offsets.
 
     Args:
+        home: absolute path.
         user: account name.
         uid: its uid, which is the gateway's too.
-        text: content of the file.
+        subuid: content of ``/etc/subuid`` (``subuid(5)``).
+        subgid: content of ``/etc/subgid``, whose lines are named after users as well (``subgid(5)``).
 
     Raises:
         Unavailable: ``subuid_missing``.
     """
+    uids, gids = (next(_lines(text, {user, str(uid)}), None) for text in (subuid, subgid))
+    if uids is None or gids is None:
+        free = max((first + count for text in (subuid, subgid) for first, count in _lines(text)), default=0)
+        first = max(FIRST_SUBORDINATE, free)
+        ids = f"{first}-{first + SUBORDINATE - 1}"
+        raise Unavailable(
+            "subuid_missing",
+            f"{user} has no subordinate uids and gids, so agents cannot have accounts of their own",
+            f"run as root: usermod --add-subuids {ids} --add-subgids {ids} {user}",
+        )
+    count = min(uids[1], gids[1])
+    offset = _place(home, count // PER_HOME) * PER_HOME if count >= PER_HOME else 0
+    return Range(uids[0] + offset, min(count, PER_HOME), uid, gids[0] + offset)
+
+
+def _lines(text: str, names: AbstractSet[str] | None = None) -> Iterator[tuple[int, int]]:
+    """First id and number of ids of every line, or of those that begin with one of ``names``."""
     for line in text.splitlines():
         name, _, rest = line.partition(":")
         first, _, count = rest.partition(":")
-        if name in {user, str(uid)} and first.isdecimal() and count.isdecimal() and int(count) > 0:
-            return Range(int(first), min(int(count), PER_HOME), uid)
-    raise Unavailable(
-        "subuid_missing",
-        f"{user} has no subordinate uids, so agents cannot have accounts of their own",
-        f"run as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}",
-    )
+        if (names is None or name in names) and _NUMBER.fullmatch(first) and _NUMBER.fullmatch(count) and int(count):
+            yield int(first), int(count)
 
 
 def settle(home: Path, agents: Iterable[AgentId]) -> Accounts:
@@ -95,30 +127,37 @@ def settle(home: Path, agents: Iterable[AgentId]) -> Accounts:
     Raises:
         BasculeError: there are no uids to give out, or the table cannot be trusted or written.
     """
+    return _settled(home, range_here(home), agents)
+
+
+def range_here(home: Path) -> Range:
+    """Return the range a home gets on this machine from this account.
+
+    Raises:
+        Unavailable: ``uid_range_taken`` as root, ``subuid_missing`` as an ordinary user.
+    """
+    if (uid := os.geteuid()) == 0:
+        return root_range(str(home))
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)
+    return subordinate_range(str(home), user, uid, _text("/etc/subuid"), _text("/etc/subgid"))
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _settled(home: Path, given: Range, agents: Iterable[AgentId]) -> Accounts:
     known = load(home)
-    table = extend(
-        known, root_range(str(home)) if os.geteuid() == 0 else _own_range("/etc/subuid", os.geteuid()), agents
-    )
+    table = extend(known, given, agents)
     if table != known:
         store(home, table)
     return table
-
-
-def subordinate_groups() -> Range:
-    """Return our subordinate gids.
-
-    Raises:
-        Unavailable: ``subuid_missing``.
-    """
-    return _own_range("/etc/subgid", os.getegid())
-
-
-def _own_range(path: str, own: int) -> Range:
-    try:
-        text = Path(path).read_text("utf-8", "replace")
-    except FileNotFoundError:
-        text = ""
-    return subordinate_range(pwd.getpwuid(os.geteuid()).pw_name, own, text)
 
 
 def load(home: Path) -> Accounts | None:
@@ -135,11 +174,13 @@ def load(home: Path) -> Accounts | None:
         return None
     except OSError as error:
         raise Tampered("accounts_unsafe", f"{path}: {error.strerror}", "restore it from a backup") from None
-    with os.fdopen(descriptor, "rb") as file:
-        seen = os.fstat(file.fileno())
-        if seen.st_uid not in {0, home.stat().st_uid} or seen.st_mode & 0o022:
+    try:
+        seen = os.fstat(descriptor)
+        if not stat.S_ISREG(seen.st_mode) or seen.st_uid not in {0, home.stat().st_uid} or seen.st_mode & 0o022:
             raise Tampered("accounts_unsafe", f"{path} could have been changed by a stranger", f"chmod go-w {path}")
-        return parse(file.read(_LARGEST).decode("utf-8", "replace"))
+        return parse(os.read(descriptor, _LARGEST).decode("utf-8", "replace"))
+    finally:
+        os.close(descriptor)
 
 
 def parse(untrusted_text: str) -> Accounts:
@@ -151,15 +192,18 @@ def parse(untrusted_text: str) -> Accounts:
     body = read_arguments(untrusted_text)
     del untrusted_text
     base, count, gateway, named = (body.get(key) for key in ("base", "count", "gateway", "agents"))
-    if not (
-        isinstance(base, int) and isinstance(count, int) and isinstance(gateway, int) and isinstance(named, Mapping)
-    ):
+    if not (_is_id(base) and _is_id(count) and _is_id(gateway) and isinstance(named, Mapping)):
         raise Malformed("accounts_malformed", f"{TABLE} has no base, count, gateway and agents")
-    agents = {parse_agent_id(name): uid for name, uid in named.items() if isinstance(uid, int)}
-    distinct = {gateway, *agents.values()}
-    if len(agents) != len(named) or len(distinct) != len(agents) + 1 or 0 in agents.values():
+    agents = {parse_agent_id(name): uid for name, uid in named.items() if _is_id(uid)}
+    if len(agents) != len(named) or len({gateway, *agents.values()}) != len(agents) + 1:
         raise Malformed("accounts_malformed", f"{TABLE} gives an account twice, or one that is no number")
+    if not all(base <= uid < base + count for uid in agents.values()):
+        raise Malformed("accounts_malformed", f"{TABLE} gives an account that is not one of its own")
     return Accounts(base, count, gateway, agents)
+
+
+def _is_id(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 < value < 1 << 32
 
 
 def extend(known: Accounts | None, given: Range, wanted: Iterable[AgentId]) -> Accounts:
@@ -208,6 +252,7 @@ def store(home: Path, accounts: Accounts) -> None:
             os.fsync(file.fileno())
         fresh.replace(home / TABLE)
     except OSError as error:
+        fresh.unlink(missing_ok=True)
         raise Unavailable(
             "accounts_unwritable", f"{home / TABLE}: {error.strerror}", "free space, or fix its owner"
         ) from None

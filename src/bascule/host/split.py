@@ -18,10 +18,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from bascule.core.errors import BasculeError, Malformed, NotPermitted, Tampered, Unavailable
 from bascule.core.ids import AgentId
 from bascule.host import gateway_view
+from bascule.host.accounts import Accounts, range_here
 from bascule.host.directories import Owners, prepare_home
 from bascule.linux.calls import (
     CLONE_NEWNS,
@@ -63,6 +65,18 @@ class Subordinate:
         if not self.uid <= uid < self.uid + self.count:
             raise Unavailable("uid_unmapped", f"kernel uid {uid} is not one of this user's subordinate uids")
         return 1 + uid - self.uid
+
+
+def subordinate_of(home: Path, table: Accounts) -> Subordinate | None:
+    """Return what this account maps for the agents of a home; None as root, who needs no map.
+
+    Raises:
+        Unavailable: ``subuid_missing``.
+    """
+    if os.geteuid() == 0:
+        return None
+    given = range_here(home)
+    return Subordinate(table.base, given.first_gid, min(table.count, given.count))
 
 
 @dataclass(frozen=True, slots=True)
