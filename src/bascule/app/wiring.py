@@ -10,11 +10,14 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 import bascule
+from bascule.app.brake import Brake
 from bascule.app.conversation import Conversations
 from bascule.app.office import Identity, Office, Staff
 from bascule.app.witness import LedgerWitness
@@ -39,6 +42,7 @@ from bascule.ledger.anchor import HEADS_FILE, Anchor
 from bascule.ledger.chain import Record, timestamp
 from bascule.ledger.keys import load_or_create
 from bascule.ledger.store import Ledger
+from bascule.ledger.verify import verify_recent
 from bascule.runtime import schema as runtime_schema
 from bascule.runtime.asking import Asker
 from bascule.runtime.history import History
@@ -154,8 +158,11 @@ async def open_house(ground: Ground) -> AsyncIterator[House]:
         database = Database(state / DATABASE)
         try:
             migrate(database, SCHEMAS)
-            ledger = Ledger(database, ground.clock, Anchor(load_or_create(state), state / HEADS_FILE))
-            house = _house(ground, database, ledger)
+            signer = load_or_create(state)
+            # Before the ledger mends its copy of the heads, which may be all that shows a loss.
+            tampered = _tampered(state, signer.public, ground.log)
+            ledger = Ledger(database, ground.clock, Anchor(signer, state / HEADS_FILE))
+            house = _house(ground, database, ledger, tampered)
             await _open_record(ground, ledger)
             ledger.anchor()
             try:
@@ -200,7 +207,20 @@ def _tool_of(record: Record) -> str:
     return str(json.loads(record.body).get("tool", ""))
 
 
-def _house(ground: Ground, database: Database, ledger: Ledger) -> House:
+def _tampered(state: Path, public: Ed25519PublicKey, log: Callable[[str], None]) -> tuple[ErrorBody, ...]:
+    """Verify what came after the last signed head, and every head; a gateway runs on, for its operator must know."""
+    heads: list[str] = []
+    with suppress(OSError):  # that there is none yet is well; that it cannot be read, the ledger says when it opens
+        heads = (state / HEADS_FILE).read_text("utf-8", "replace").splitlines()
+    found = verify_recent(state / DATABASE, public, heads).problems
+    if not found:
+        return ()
+    said = f"critical: the ledger does not hold: {found[0].detail} [{found[0].code}]"
+    log(said)
+    return (ErrorBody(code="ledger_tampered", message=said, remedy="run: bascule ledger verify"),)
+
+
+def _house(ground: Ground, database: Database, ledger: Ledger, tampered: tuple[ErrorBody, ...]) -> House:
     policy, clock = ground.loaded.policy, ground.clock
     desk = PendingDesk(database, clock, ledger)
     containment = Containment(database, clock)
@@ -215,8 +235,8 @@ def _house(ground: Ground, database: Database, ledger: Ledger) -> House:
     identity = Identity(str(ground.home), bascule.__version__, os.getpid(), clock.now(), ground.ephemeral, ground.mode)
     staff = Staff(
         identity, ground.loaded, tools, gate, desk, ledger, sessions, snapshots, ground.boxes, conversations,
-        containment,
-        lambda: _problems(ground, ledger), ground.stop,
+        containment, Brake(containment, ledger, desk, gate, turns, ground.boxes),
+        lambda: [*tampered, *_problems(ground, ledger)], ground.stop,
     )  # fmt: skip
     return House(Office(staff), gate, conversations, ledger, desk, containment, ground.boxes)
 
