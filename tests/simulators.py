@@ -90,6 +90,10 @@ class Truth:
         self.facts = Facts(NOW)
         self.then: list[Facts] = []
         self.counted = 0
+        self.brake = ""
+
+    def contained(self, agent):
+        return self.brake
 
     def count(self, agent):
         self.counted += 1

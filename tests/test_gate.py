@@ -17,6 +17,8 @@ from bascule.core.policy import Standing
 from bascule.core.verdict import Effect
 from bascule.gate import Boundary, Gate, Wiring
 from bascule.tools.edit.run import Edit
+from bascule.tools.named.run import Named
+from bascule.tools.named.spec import SPECS
 from bascule.tools.read.run import Read
 from bascule.tools.write.run import Write
 
@@ -209,6 +211,16 @@ def test_nothing_is_looked_up_for_a_call_that_is_denied_anyway(facts):
     assert (crossing.decision.effect, house.yard.mounted) == (Effect.DENY, [])
 
 
+def test_what_a_model_tried_with_a_tool_that_is_only_named_is_kept():
+    house = House(agent_policy(tools={"web_fetch": Standing()}))
+    spec = next(spec for spec in SPECS if spec.name == "web_fetch")
+    house.gate._to.tools["web_fetch"] = Named(spec)
+    house.truth.facts = replace(FACTS, missing={Enforcement.PROXY: "no proxy"})
+    crossing = house.cross("web_fetch", '{"url":"https://evil.test/?q=1"}')
+    assert crossing.decision.effect is Effect.DENY
+    assert "evil.test" in house.ledger.rows[0][1]["raw_args"]
+
+
 def test_a_dry_run_judges_and_leaves_no_trace():
     house = House()
     crossing = house.cross("read", {"path": "/etc/hosts"}, dry_run=True)
@@ -228,6 +240,35 @@ def test_a_failed_effect_is_an_outcome_and_is_recorded():
     crossing = house.cross("read", {"path": "memory/none"})
     assert (crossing.outcome.ok, crossing.outcome.code) == (False, "file_missing")
     assert house.ledger.rows[-1][1]["code"] == "file_missing"
+
+
+def test_containment_between_judgement_and_effect_leaves_no_gap():
+    house = House()
+    house.truth.brake = "canary"
+    crossing = house.cross("write", {"path": "memory/y", "content": "z"})
+    assert (crossing.decision.leading.code, house.disk.effects) == ("contained", [])
+    assert house.ledger.kinds == ["decided"]
+
+
+def test_halting_an_agent_ends_what_is_under_way():
+    house = House()
+
+    async def endless(*_args, **_options):
+        await asyncio.Event().wait()
+
+    house.disk.read = endless
+
+    async def halt():
+        crossing = asyncio.create_task(house.gate.cross(proposal("read", '{"path":"memory/x"}')))
+        while Boundary.STARTED not in house.reached:
+            await asyncio.sleep(0)
+        house.gate.halt("bruba-web")
+        house.gate.halt("bruba-main")
+        with pytest.raises(asyncio.CancelledError):
+            await crossing
+
+    asyncio.run(halt())
+    assert house.ledger.rows[-1][1]["code"] == "cancelled"
 
 
 def test_a_tool_that_breaks_has_failed_and_says_nothing_of_its_inside():

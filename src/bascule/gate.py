@@ -6,7 +6,7 @@ that order. Whatever cannot be recorded does not happen. Does not stop: a wrong 
 
 from __future__ import annotations
 
-from asyncio import CancelledError
+from asyncio import CancelledError, Task, current_task
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -16,7 +16,8 @@ from bascule.core.box import BoxKey
 from bascule.core.call import FROM_MODEL, Call, Proposal, seal
 from bascule.core.canonical import Json, read_arguments
 from bascule.core.cards import head, one_line
-from bascule.core.errors import BasculeError, Malformed, Unavailable
+from bascule.core.errors import BasculeError, Malformed, NotPermitted, Unavailable
+from bascule.core.ids import AgentId
 from bascule.core.outcome import Outcome, failed
 from bascule.core.permit import Permit
 from bascule.core.policy import AgentPolicy, Policy
@@ -75,11 +76,18 @@ class Wiring:
 
 
 class Gate:
-    """The gate over one policy. Holds no state of its own: what it must remember is in the ledger and on the desk."""
+    """The gate over one policy. What it must remember is in the ledger and on the desk, not here."""
 
     def __init__(self, policy: Policy, wiring: Wiring) -> None:
         self._policy = policy
         self._to = wiring
+        self._running: dict[Task[object], AgentId] = {}
+
+    def halt(self, agent: AgentId) -> None:
+        """End every effect of an agent that is under way; the caller has contained it first, so that none begins."""
+        for task, whose in tuple(self._running.items()):
+            if whose == agent:
+                task.cancel()
 
     async def cross(self, proposal: Proposal, *, dry_run: bool = False, wait: float = 0.0) -> Crossing:
         """Take one proposal across.
@@ -103,7 +111,8 @@ class Gate:
         decision = judge(call, await self._to.facts.snapshot(call, self._policy), rules)
         if dry_run:
             return Crossing(proposal, call, decision)
-        seq = await self._record(call, "decided", decided(call, decision, self._policy.version))
+        raw = proposal.untrusted_args if self._to.tools[call.tool].spec.open_args else None
+        seq = await self._record(call, "decided", decided(call, decision, self._policy.version, raw))
         self._to.reached(Boundary.DECIDED)
         crossing = Crossing(proposal, call, decision, seq=seq)
         if decision.effect is Effect.DENY:
@@ -184,6 +193,18 @@ class Gate:
 
     async def _run(self, crossing: Crossing, call: Call, rules: AgentPolicy) -> Crossing:
         """Permit, record, confine, carry out, receive, record."""
+        # Looked at and entered without a pause between, so that whoever contains the agent finds this call or stops it.
+        why = self._to.facts.contained(call.agent)
+        task = current_task()
+        if why or task is None:
+            return replace(crossing, decision=_with(crossing.decision, NotPermitted("contained", f"contained: {why}")))
+        self._running[task] = call.agent
+        try:
+            return await self._carry_through(crossing, call, rules)
+        finally:
+            del self._running[task]
+
+    async def _carry_through(self, crossing: Crossing, call: Call, rules: AgentPolicy) -> Crossing:
         permit = Permit(call, confine(call, rules), self._to.clock.now() + PERMIT_SECONDS)
         begun = await self._record(call, "started", started(call, permit.confinement, crossing.seq))
         self._to.reached(Boundary.STARTED)

@@ -17,11 +17,15 @@ from bascule.core.outcome import Outcome
 from bascule.core.verdict import Decision, Verdict
 
 
-def decided(call: Call, decision: Decision, policy_version: str) -> dict[str, Json]:
-    """A call and what every judge said of it."""
+def decided(
+    call: Call, decision: Decision, policy_version: str, untrusted_raw_args: str | None = None
+) -> dict[str, Json]:
+    """A call and what every judge said of it; arguments nobody reads are kept raw, as text cut at 4096 characters."""
+    raw: dict[str, Json] = {} if untrusted_raw_args is None else {"raw_args": _storable(untrusted_raw_args)}
     return {
         **_call(call),
         "args": dict(call.args),
+        **raw,
         "bindings": dict(call.bindings),
         "programs": _programs(call),
         "paths": [[use.place.host, use.access.value, use.place.zone.value] for use in call.paths],

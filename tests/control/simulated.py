@@ -134,6 +134,12 @@ class SimulatedService:
         transcript = [{"at": "t", "role": "agent", "text": "a\n\x1b[2Jb"}]
         return (await self.sessions_list(agent=None))[0] | {"transcript": transcript}
 
+    async def contain(self, caller: Caller, *, agent: str | None, reason: str) -> Any:
+        return [{**row, "contained": reason} for row in await self.agents_list()]
+
+    async def release(self, caller: Caller, *, agent: str) -> Any:
+        return (await self.agents_list())[0]
+
     async def sessions_reset(self, caller: Caller, *, session: str) -> Any:
         return (await self.sessions_list(agent=None))[0]
 

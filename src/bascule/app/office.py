@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from bascule.app import portraits, reports
+from bascule.app.brake import Brake
 from bascule.app.conversation import Conversations
 from bascule.control.service import Caller, CallRequest
 from bascule.control.shapes import (
@@ -35,6 +36,7 @@ from bascule.control.shapes import (
 from bascule.core.answer import State
 from bascule.core.call import Proposal
 from bascule.core.canonical import Json
+from bascule.core.cards import one_line
 from bascule.core.errors import BasculeError, Malformed, NotPermitted
 from bascule.core.ids import SessionKey, cli_session, parse_agent_id, parse_session_key
 from bascule.core.label import OPERATOR, Confidentiality, Integrity, Label
@@ -81,6 +83,7 @@ class Staff:
     boxes: Boxes
     conversations: Conversations
     containment: Containment
+    brake: Brake
     problems: Callable[[], list[ErrorBody]]
     stop: Callable[[], None]
 
@@ -190,6 +193,21 @@ class Office:
         self._to.sessions.reset(info.key)
         await self._to.boxes.stop(info.agent)
         return _session(self._to.sessions.get(info.key))
+
+    async def contain(self, caller: Caller, *, agent: str | None, reason: str) -> list[AgentRow]:
+        """See the protocol."""
+        if not reason.strip():
+            raise Malformed("reason_missing", "containing an agent needs a reason", "say why, for the record")
+        everyone = self._to.loaded.policy.agents
+        wanted = list(everyone.values()) if agent is None else [self._rules(agent)]
+        await self._to.brake.contain([rules.id for rules in wanted], one_line(reason.strip()), caller.name)
+        return [await self._agent(rules) for rules in wanted]
+
+    async def release(self, caller: Caller, *, agent: str) -> AgentRow:
+        """See the protocol."""
+        rules = self._rules(agent)
+        await self._to.brake.release(rules.id, caller.name)
+        return await self._agent(rules)
 
     async def ledger_tail(self, *, count: int, agent: str | None) -> list[RecordRow]:
         """See the protocol."""

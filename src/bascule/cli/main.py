@@ -15,6 +15,7 @@ from bascule.cli import (
     call,
     chat,
     config,
+    contain,
     gateway,
     init,
     ledger,
@@ -26,6 +27,9 @@ from bascule.cli import (
 from bascule.cli.options import AsJson, Home
 from bascule.cli.sink import Sink
 from bascule.core.errors import BasculeError, Malformed, Unavailable
+
+VERBS = (init, status, gateway, chat, send, call, approvals, contain, agents, sessions, config, ledger, sandbox)
+"""Every group of verbs, in the order of the help."""
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT."""
@@ -49,7 +53,21 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["--help", "-h"]},
     )
     app.callback()(root)
-    for verb in (init, status, gateway, chat, send, call, approvals, agents, sessions, config, ledger, sandbox):
+    for verb in (
+        init,
+        status,
+        gateway,
+        chat,
+        send,
+        call,
+        approvals,
+        agents,
+        sessions,
+        config,
+        ledger,
+        sandbox,
+        contain,
+    ):
         verb.register(app)
     return app
 

@@ -158,6 +158,8 @@ METHODS: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType(
         "sessions_list": (_ANY_AGENT,),
         "sessions_show": (_SESSION,),
         "sessions_reset": (_SESSION,),
+        "contain": (_ANY_AGENT, Field("reason", str, longest=200)),
+        "release": (_AGENT,),
         "ledger_tail": (Field("count", int), _ANY_AGENT),
         "ledger_show": (Field("seq", int),),
         "sandbox_explain": (_AGENT,),

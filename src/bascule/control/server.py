@@ -47,7 +47,9 @@ MAX_REQUESTS: Final = 16
 MAX_WAIT: Final = 86_400
 """Seconds a call may wait for an answer: a day, longer than any question stays open by default."""
 
-SIGNED: Final = frozenset({"call", "approvals_approve", "approvals_deny", "sessions_reset", "send", "shutdown"})
+SIGNED: Final = frozenset(
+    {"call", "approvals_approve", "approvals_deny", "sessions_reset", "contain", "release", "send", "shutdown"}
+)
 """Methods that are told who asks, because what they do is recorded with a name."""
 
 

@@ -126,6 +126,20 @@ class Service(Protocol):
             Malformed: ``session_unknown``.
         """
 
+    async def contain(self, caller: Caller, *, agent: str | None, reason: str) -> list[AgentRow]:
+        """Stop an agent, or all if None, until released: its turns, questions and boxes end before this returns.
+
+        Raises:
+            Malformed: ``agent_unknown``, ``reason_missing``.
+        """
+
+    async def release(self, caller: Caller, *, agent: str) -> AgentRow:
+        """Let a contained agent go again.
+
+        Raises:
+            Malformed: ``agent_unknown``.
+        """
+
     async def ledger_tail(self, *, count: int, agent: str | None) -> list[RecordRow]:
         """Return the last ``count`` records, oldest first."""
 

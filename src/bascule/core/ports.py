@@ -159,6 +159,9 @@ class FactSource(Protocol):
     async def snapshot(self, call: Call, policy: Policy) -> Facts:
         """Return what is so now, for this call."""
 
+    def contained(self, agent: AgentId) -> str:
+        """Return why an agent is contained at this very moment, or the empty string."""
+
     def count(self, agent: AgentId) -> None:
         """Count one proposal of an agent, whatever becomes of it."""
 

@@ -95,6 +95,10 @@ class Snapshots:
                 missing[enforcement] = critical[0].detail
         return missing, posture.tools_unsafe
 
+    def contained(self, agent: AgentId) -> str:
+        """Return why an agent is contained at this very moment, or the empty string."""
+        return self._contained(agent)
+
     def count(self, agent: AgentId) -> None:
         """Count one proposal of an agent, whatever becomes of it."""
         self._calls.setdefault(agent, deque()).append(self._clock.now())

@@ -143,6 +143,13 @@ class Turns:
             if turn.session == session:
                 await self._cancelled(turn)
 
+    def cancel_all(self, agent: AgentId) -> int:
+        """Stop every turn of an agent and return how many there were."""
+        tasks = [task for session, task in self._tasks.items() if session.startswith(f"agent:{agent}:")]
+        for task in tasks:
+            task.cancel()
+        return len(tasks)
+
     async def stop(self) -> None:
         """End every turn as a crash would, but in order: waiting ones stay waiting, running ones are for recovery."""
         self._stopping = True

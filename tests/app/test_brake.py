@@ -1,0 +1,73 @@
+"""Containing an agent on a real gateway, while it works."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.living import Living, codes, effect, living, verb
+
+from bascule.control import place
+from bascule.control.client import Client
+from bascule.core.errors import BasculeError
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+    def prepare(made: Living) -> None:
+        made.change(
+            "exec-approvals.json", lambda text: text.replace('"/bin/ls"', '"/usr/bin/sleep" }, { "pattern": "/bin/ls"')
+        )
+
+    with living(tmp_path_factory.mktemp("brake") / "home", prepare) as made:
+        yield made
+
+
+def connected(house: Living) -> Client:
+    connection = place.dial(house.home)
+    assert connection is not None
+    return Client(connection, lambda: None)
+
+
+def test_a_contained_agent_stops_at_once_and_stays_stopped_over_a_restart(house: Living) -> None:
+    ended: list[float] = []
+
+    def sleep() -> None:
+        wanted = {"session": "nap", "dry_run": False, "wait": 0.0, "as_operator": False}
+        with connected(house) as client:
+            with pytest.raises(BasculeError):
+                client.request("call", agent="bruba-main", tool="exec", args_text='{"command":"sleep 60"}', **wanted)
+            ended.append(time.monotonic())
+
+    before = time.monotonic()
+    sleeper = threading.Thread(target=sleep)
+    sleeper.start()
+    while not any(record["kind"] == "started" for record in house.records()):
+        time.sleep(0.02)
+    done = verb(house.home, "contain", "bruba-main", "--reason", "odd messages")
+    sleeper.join(30)
+    assert (done.returncode, "odd messages" in done.stdout) == (0, True)
+    assert ended
+    assert ended[0] - before < 45
+    assert codes(house.call("read", {"path": "workspace/x"})) == {"contained"}
+    assert effect(house.call("read", {"path": "workspace/x"}, agent="bruba-guru")) == "allow"
+    house.stop()
+    house.start()
+    assert codes(house.call("read", {"path": "workspace/x"})) == {"contained"}
+    assert verb(house.home, "release", "bruba-main").returncode == 0
+    assert effect(house.call("read", {"path": "workspace/x"})) == "allow"
+    kinds = [record["kind"] for record in house.records()]
+    assert kinds.count("contained") == kinds.count("released") == 1
+
+
+def test_all_means_everybody_and_needs_to_be_said(house: Living) -> None:
+    assert verb(house.home, "contain").returncode == 2
+    assert verb(house.home, "contain", "nobody").returncode == 2
+    assert verb(house.home, "contain", "--all").returncode == 0
+    assert codes(house.call("read", {"path": "workspace/x"}, agent="bruba-guru")) == {"contained"}
+    for agent in ("bruba-main", "bruba-guru", "bruba-rex", "bruba-manager", "bruba-web"):
+        assert verb(house.home, "release", agent).returncode == 0
