@@ -64,6 +64,9 @@ def canaries(made: Living) -> Iterator[dict[str, Canary]]:
     """All of them; what the machine itself keeps is named by a line of its own."""
     state, home = made.home / "state", made.home
     (state / "secret").write_text(WORD)
+    for name in ("diary.md", "workspace/secret.md"):  # anew, as an operator would now that the home is prepared
+        (made.root("bruba-guru") / name).unlink()
+        (made.root("bruba-guru") / name).write_text(WORD)
     with hidden("/tmp") as tmp, hidden("/var/tmp") as var, hidden("/home") as person, hidden("/root") as root:
         places = {
             "another agent": made.root("bruba-guru") / "diary.md",

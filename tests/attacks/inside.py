@@ -341,18 +341,27 @@ def leave(word: str) -> dict[str, str]:
     return found | {"process": os.read(reading, 16).decode()}
 
 
+def linger(word: str) -> dict[str, str]:
+    """Leave everything, and stay."""
+    found = leave(word)
+    signal.pause()
+    return found
+
+
 def look_for(word: str) -> dict[str, str]:
     """What an earlier call left."""
     key = int(word[-6:], 16)
     places = ("/tmp", "/dev/shm", "/", "/etc", "/workspace/tools", "/workspace")
-    hexed = word.encode().hex().encode()
+    lines = [verb + word.encode().hex().encode() for verb in (b"leave\0", b"linger\0")]
     others = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.getpid()]
     tries: dict[str, Callable[[], object]] = {
         "abstract socket": lambda: connected(f"\0{word}"),
         "shared memory": lambda: checked(LIBC.shmget(key, 4096, 0o666)),
         "message queue": lambda: checked(LIBC.msgget(key, 0o666)),
         "semaphores": lambda: checked(LIBC.semget(key, 1, 0o666)),
-        "process": lambda: sorted(p for p in others if hexed in read_bytes(f"/proc/{p}/cmdline")).pop(),
+        "process": lambda: sorted(
+            p for p in others if any(line in read_bytes(f"/proc/{p}/cmdline") for line in lines)
+        ).pop(),
     }
     found = {name: tried(action) for name, action in tries.items()}
     found |= {f"file in {place}": "ok" for place in places if os.path.exists(f"{place}/{word}")}
@@ -371,7 +380,7 @@ def environment() -> dict[str, str]:
 
 VERBS: dict[str, Callable[..., dict[str, str]]] = {
     "who": who, "descriptors": descriptors, "rights": rights, "overwrite": overwrite, "plant": plant, "become": become, "execute": execute, "network": network, "contents": contents,
-    "processes": processes, "search": search, "roundabout": roundabout, "climb": climb, "leave": leave, "look_for": look_for, "environment": environment,
+    "processes": processes, "search": search, "roundabout": roundabout, "climb": climb, "leave": leave, "look_for": look_for, "linger": linger, "environment": environment,
 }  # fmt: skip
 
 if __name__ == "__main__":

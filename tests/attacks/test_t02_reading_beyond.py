@@ -59,6 +59,10 @@ def test_the_same_calls_read_what_is_the_agents_own(house: House) -> None:
         assert OWN in content(made.run(command.format("memory/x.md")))
     assert content(made.call("read", {"path": "memory/x.md"})) == OWN
     assert OWN in content(made.run("tools/show.sh memory/x.md"))
+    for name in ("given.md", "workspace/given.md"):
+        (made.root() / name).write_text("from the operator")
+        assert content(made.call("read", {"path": name})) == "from the operator"
+        assert content(made.run(f"cat {name}")) == "from the operator"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -269,7 +269,8 @@ def _prepare_agent(agents: int, name: AgentId, uid: int, operator: int) -> None:
         finally:
             os.close(tools)
         for own in OWN_DIRECTORIES:
-            os.close(_directory(root, own, Rights(uid, 0o770, {operator: _ALL}, inherited=True)))
+            # Both, whoever made a file: what the operator puts here is the agent's to read and change as well.
+            os.close(_directory(root, own, Rights(uid, 0o770, {operator: _ALL, uid: _ALL}, inherited=True)))
     finally:
         os.close(root)
 
