@@ -168,7 +168,12 @@ ATTACKS = [
 ]
 
 
-@pytest.mark.parametrize(("here", "command", "mark"), ATTACKS, indirect=["here"])
+@pytest.mark.parametrize(
+    ("here", "command", "mark"),
+    ATTACKS,
+    indirect=["here"],
+    ids=[f"{here}-{command}" for here, command, _ in ATTACKS],  # without marks: they differ from process to process
+)
 def test_a_name_is_no_option(ground: Ground, here: str, command: str, mark: str) -> None:
     bare = ground.unboxed(command, here)
     assert mark in bare, "the trick does not work even without the wall"
