@@ -10,6 +10,7 @@ import ctypes
 import os
 import struct
 from enum import IntFlag
+from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.syscall.restype = ctypes.c_long
@@ -278,6 +279,38 @@ def drop_bounding_set() -> None:
             return
 
 
+def map_account(process: str, inside: int, uid: int, gid: int) -> None:
+    """Map one account, which must be this process's own, into a fresh user namespace; what it may not map it cannot be.
+
+    Args:
+        process: whose namespace: a pid, or ``self``.
+        inside: what uid and gid are called in there.
+        uid: as the namespace around it counts.
+        gid: likewise.
+
+    Raises:
+        OSError: as the kernel says.
+    """
+    # In this order: the kernel lets an ordinary account map its gid only after setgroups is denied.
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{inside} {uid} 1"), ("gid_map", f"{inside} {gid} 1")):
+        Path(f"/proc/{process}/{name}").write_text(text, "ascii")
+
+
+def keep_only_account(inside: int) -> None:
+    """Give up everything but the account: in a user namespace of its own it is ``inside``, and holds nothing after exec.
+
+    Raises:
+        OSError: as the kernel says.
+        ValueError: ``inside`` is 0, which would hold every capability of that namespace.
+    """
+    if inside == 0:
+        raise ValueError("an account that is kept is never called 0")
+    uid, gid = os.geteuid(), os.getegid()
+    unshare(CLONE_NEWUSER)
+    map_account("self", inside, uid, gid)
+    drop_bounding_set()
+
+
 def drop_account(uid: int, gid: int) -> None:
     """Become an ordinary account for good: no groups, no capability, no way back.
 
@@ -289,9 +322,23 @@ def drop_account(uid: int, gid: int) -> None:
         OSError: as the kernel says.
         ValueError: uid or gid 0.
     """
+    drop_bounding_set()
+    become_account(uid, gid)
+
+
+def become_account(uid: int, gid: int) -> None:
+    """Do the second half of :func:`drop_account`, after :func:`drop_bounding_set`.
+
+    Args:
+        uid: kernel uid in this user namespace, not 0.
+        gid: its group.
+
+    Raises:
+        OSError: as the kernel says.
+        ValueError: uid or gid 0.
+    """
     if uid == 0 or gid == 0:
         raise ValueError("an account that is dropped to is never 0")
-    drop_bounding_set()
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)

@@ -60,13 +60,17 @@ class Group:
     directories: tuple[Path, ...]
 
     def join(self) -> None:
-        """Put the calling process into the group.
+        """Put the calling process into the group; it has one thread.
+
+        Version 1 takes that thread by itself. Moving it as a process makes the kernel hold up every fork and exit of
+        the machine until all processors have passed a quiescent state, some 10 ms (``cgroup_attach_lock``).
 
         Raises:
             OSError: as the kernel says.
         """
         for directory in self.directories:
-            (directory / "cgroup.procs").write_text("0")
+            threads = directory / "tasks"
+            _write(threads if threads.exists() else directory / "cgroup.procs", "0")
 
     def kill(self) -> None:
         """Kill every member where the kernel can do so at once (version 2); elsewhere do nothing."""
@@ -105,6 +109,7 @@ class Cgroups:
         self._hierarchies = hierarchies
         self._locks = locks
         self._free: list[tuple[Path, ...]] = []
+        self._in_force: dict[tuple[Path, ...], tuple[Limits, int, int]] = {}
         self._made = 0
 
     def lend(self) -> Group:
@@ -117,7 +122,18 @@ class Cgroups:
             return Group(())
 
     def limit(self, group: Group, limits: Limits) -> tuple[int, int]:
-        """Set a group's limits and return the bytes and processes then in force, 0 for none."""
+        """Set a group's limits and return the bytes and processes then in force, 0 for none.
+
+        What was read back of a group once holds until other limits are asked for: only this warden may write there.
+        """
+        known = self._in_force.pop(group.directories, None)
+        if known is None or known[0] != limits:
+            known = (limits, *self._set(group, limits))
+        if known[1] and known[2]:
+            self._in_force[group.directories] = known
+        return known[1], known[2]
+
+    def _set(self, group: Group, limits: Limits) -> tuple[int, int]:
         memory = pids = 0
         if group.directories:
             for hierarchy, directory in zip(self._hierarchies, group.directories, strict=True):
@@ -144,6 +160,15 @@ class Cgroups:
         for lock in self._locks:
             os.close(lock)
         self._hierarchies, self._locks, self._free = (), (), []
+        self._in_force.clear()
+
+
+def _write(path: Path, value: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, value.encode("ascii"))
+    finally:
+        os.close(descriptor)
 
 
 def _set(path: Path, value: str) -> int:

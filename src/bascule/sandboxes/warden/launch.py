@@ -23,10 +23,11 @@ from bascule.linux.calls import (
     CLONE_NEWPID,
     MountFlag,
     attach_mount,
+    become_account,
     change_root,
     clone_mount,
     die_with_parent,
-    drop_account,
+    drop_bounding_set,
     mount_proc,
     mount_tmpfs,
     restrict_mount,
@@ -223,6 +224,7 @@ def _prepare(group: Group) -> None:
     for device in devices:
         _attach(device)
         os.close(device.tree)
+    drop_bounding_set()
 
 
 def _leave_host() -> None:
@@ -265,7 +267,7 @@ def _furnish(order: Order, seccomp: bytes) -> None:
     # Before the limits: a file size limit smaller than the filter would cut it.
     _place_descriptors(order, seccomp)
     _set_limits(order.limits, order.processes)
-    drop_account(order.uid, order.uid)
+    become_account(order.uid, order.uid)
     die_with_parent(signal.SIGKILL)
 
 

@@ -12,7 +12,6 @@ import select
 import signal
 import socket
 import time
-from dataclasses import dataclass, field
 
 from bascule.core.canonical import Json
 from bascule.core.errors import BasculeError, Malformed, Unavailable
@@ -21,7 +20,8 @@ from bascule.sandboxes.bubblewrap.argv import Descriptors, box_argv
 from bascule.sandboxes.seccomp import box_filter
 from bascule.sandboxes.warden import contents
 from bascule.sandboxes.warden.accounts import IdMap, measure
-from bascule.sandboxes.warden.cgroups import Cgroups, Group, detect
+from bascule.sandboxes.warden.box import Box, Waiting, Wanted
+from bascule.sandboxes.warden.cgroups import Cgroups, detect
 from bascule.sandboxes.warden.channel import Channel, id_of
 from bascule.sandboxes.warden.closure import Closures, configured_directories
 from bascule.sandboxes.warden.config import WardenConfig, read_config
@@ -47,55 +47,21 @@ from bascule.sandboxes.warden.messages import (
 from bascule.sandboxes.warden.report import has_started, read_report
 from bascule.sandboxes.warden.sources import Hashes, OpenMount, check_tools, close_all, open_stage
 from bascule.sandboxes.warden.spares import Spares
-from bascule.sandboxes.warden.stage import BOX_CODE, Agent, Stage
+from bascule.sandboxes.warden.stage import BOX_CODE, Agent
 from bascule.sandboxes.worker.argv import start_argv
 
 _MOST_BOXES = 512
 _LONGEST_STATUS = 8192
 _LONGEST_WAIT = 3600.0
 """The kernel takes no time-out as long as a limit may be."""
-_QUIET_SECONDS = 0.004
+_QUIET_SECONDS = 0.001
 """How long nothing must happen before a spare is made, so that making it delays no box."""
+_BRIEF_SECONDS = 0.05
+"""How old a running box must be before a spare is made beside it: most programs are done by then, and both take the
+kernel's one lock for mounts."""
 _OWN_PROCESSES = 4
 """Processes of a box besides the program's."""
 _BACKSTOP_PROCESSES = 4096
-
-
-@dataclass(slots=True)
-class Box:
-    """One living box."""
-
-    number: int
-    request: int
-    agent: AgentId
-    pid: int
-    pidfd: int
-    status: int
-    group: Group
-    memory_limit: int
-    pids_limit: int
-    deadline: float
-    text: bytes = b""
-    started: bool = False
-    killed: bool = False
-    timed_out: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A box to make: what it contains, what runs in it, on which streams, and what it waits for."""
-
-    agent: Agent
-    stage: Stage
-    command: tuple[str, ...]
-    streams: tuple[int, int, int]
-    block: int | None = None
-
-
-@dataclass(slots=True)
-class _Waiting:
-    request: int
-    boxes: set[int] = field(default_factory=set)
 
 
 class Warden:
@@ -114,14 +80,14 @@ class Warden:
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._boxes: dict[int, Box] = {}
         self._by_descriptor: dict[int, Box] = {}
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Waiting] = []
         self._made = 0
 
     def serve(self) -> None:
         """Answer until the gateway is gone, or no longer reads."""
         while not self._channel.stuck:
             ready = self._poll.poll(self._patience())
-            if not ready and self._spares.lacking:
+            if not ready and self._spares.lacking and self._spare_due() <= time.monotonic():
                 self._spares.keep_one()
             for descriptor, events in ready:
                 if descriptor == self._channel.descriptor:
@@ -132,10 +98,15 @@ class Warden:
             self._expire()
 
     def _patience(self) -> float:
+        now = time.monotonic()
         nearest = min((box.deadline for box in self._boxes.values()), default=float("inf"))
         if self._spares.lacking:
-            nearest = min(nearest, time.monotonic() + _QUIET_SECONDS)
-        return min(_LONGEST_WAIT, max(0.0, nearest - time.monotonic()))
+            nearest = min(nearest, max(now + _QUIET_SECONDS, self._spare_due()))
+        return min(_LONGEST_WAIT, max(0.0, nearest - now))
+
+    def _spare_due(self) -> float:
+        """When the youngest box will no longer be in its first moments; the past if none is."""
+        return max((box.made for box in self._boxes.values()), default=0.0) + _BRIEF_SECONDS
 
     def _expire(self) -> None:
         now = time.monotonic()
@@ -201,7 +172,7 @@ class Warden:
             directory="/",
             environment={},
         )
-        self._make(request, _Wanted(agent, stage, command, (files[0], self._null, self._null)))
+        self._make(request, Wanted(agent, stage, command, (files[0], self._null, self._null)))
 
     def _run(self, request: RunProgram, files: list[int]) -> None:
         if len(files) not in FILES_OF_RUN:
@@ -213,9 +184,9 @@ class Warden:
             contents.program_command(request, agent.root),
             Descriptors(SECCOMP_FD, STATUS_FD, None if block is None else BLOCK_FD),
         )
-        self._make(request, _Wanted(agent, stage, command, (files[0], files[1], files[2]), block))
+        self._make(request, Wanted(agent, stage, command, (files[0], files[1], files[2]), block))
 
-    def _make(self, request: StartWorker | RunProgram, wanted: _Wanted) -> None:
+    def _make(self, request: StartWorker | RunProgram, wanted: Wanted) -> None:
         if len(self._boxes) >= _MOST_BOXES:
             raise Unavailable("box_too_many", f"{_MOST_BOXES} boxes are running")
         expected = {request.program: request.sha256} if isinstance(request, RunProgram) else {}
@@ -231,7 +202,7 @@ class Warden:
         finally:
             close_all(mounts)
 
-    def _order(self, request: StartWorker | RunProgram, wanted: _Wanted, mounts: list[OpenMount]) -> None:
+    def _order(self, request: StartWorker | RunProgram, wanted: Wanted, mounts: list[OpenMount]) -> None:
         spare = self._spares.take()
         memory_limit, pids_limit = self._groups.limit(spare.group, request.limits)
         processes = _BACKSTOP_PROCESSES
@@ -260,6 +231,7 @@ class Warden:
         finally:
             os.close(report)
         self._made += 1
+        now = time.monotonic()
         runs = isinstance(request, RunProgram)
         box = Box(
             number=self._made,
@@ -271,7 +243,8 @@ class Warden:
             group=spare.group,
             memory_limit=memory_limit,
             pids_limit=pids_limit,
-            deadline=time.monotonic() + request.limits.wall_seconds if runs else float("inf"),
+            made=now,
+            deadline=now + request.limits.wall_seconds if runs else float("inf"),
         )
         self._boxes[box.number] = box
         for descriptor in (box.pidfd, box.status):
@@ -351,7 +324,7 @@ class Warden:
         for box in chosen:
             self._kill(box)
         if chosen:
-            self._waiting.append(_Waiting(request.id, {box.number for box in chosen}))
+            self._waiting.append(Waiting(request.id, {box.number for box in chosen}))
         else:
             self._channel.send({"id": request.id, "ok": True})
 
