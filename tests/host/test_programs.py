@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,11 @@ def place(tmp_path: Path) -> Path:
     (root / "agents" / "one" / "tools" / "link").symlink_to("../workspace/planted")
     os.mkfifo(root / "bin" / "fifo")
     return root
+
+
+def policy_of(place: Path) -> AgentPolicy:
+    layout = Layout(str(place), f"{place}/agents/one")
+    return AgentPolicy(AgentId("one"), "one", "", {}, ExecPolicy(), SandboxPolicy(), Quota(), layout)
 
 
 def look(place: Path, word: str) -> tuple[str, str]:
@@ -93,16 +99,41 @@ def test_hash_is_of_the_content_and_follows_it(place: Path) -> None:
     assert programs.look("tool", "/x").sha256 == hashlib.sha256(ELF + b"more").hexdigest()
 
 
+def test_a_system_program_is_hashed_in_another_thread_and_then_known(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs, tool = HostPrograms((f"{place}/bin",)), place / "bin" / "tool"
+    hashed: list[bool] = []
+    read = os.pread
+
+    def counted(descriptor: int, size: int, offset: int) -> bytes:
+        hashed.append(threading.current_thread() is threading.main_thread())
+        return read(descriptor, size, offset)
+
+    monkeypatch.setattr("bascule.host.programs.os.pread", counted)
+    assert asyncio.run(programs.resolve("tool", policy_of(place))).sha256 == hashlib.sha256(ELF).hexdigest()
+    once = len(hashed)
+    assert asyncio.run(programs.resolve("tool", policy_of(place))).sha256 == hashlib.sha256(ELF).hexdigest()
+    assert (len(hashed), any(hashed)) == (once, False)
+    tool.write_bytes(ELF + b"more")
+    assert asyncio.run(programs.resolve("tool", policy_of(place))).sha256 == hashlib.sha256(ELF + b"more").hexdigest()
+    assert (len(hashed) > once, any(hashed)) == (True, False)
+
+
+def test_a_first_place_that_is_not_hashed_yet_is_not_passed_over(place: Path) -> None:
+    executable(place / "second" / "tool", ELF + b"other")
+    programs = HostPrograms((f"{place}/bin", f"{place}/second"))
+    asyncio.run(programs.resolve(f"{place}/second/tool", policy_of(place)))
+    assert asyncio.run(programs.resolve("tool", policy_of(place))).path == f"{place}/bin/tool"
+
+
 def test_environment_has_no_say(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{place}/bin")
     assert HostPrograms().look("tool", "/x").kind is ProgramKind.MISSING
 
 
 def test_resolve_uses_the_agents_directory(place: Path) -> None:
-    name = AgentId("one")
-    layout = Layout(str(place), f"{place}/agents/one")
-    policy = AgentPolicy(name, "one", "", {}, ExecPolicy(), SandboxPolicy(), Quota(), layout)
-    found = asyncio.run(HostPrograms().resolve("tools/own.sh", policy))
+    found = asyncio.run(HostPrograms().resolve("tools/own.sh", policy_of(place)))
     assert (found.kind, found.interpreter) == (ProgramKind.SCRIPT, "/bin/sh")
 
 

@@ -130,6 +130,47 @@ def test_those_who_wait_together_share_a_sync(tmp_path: Path) -> None:
     database.close()
 
 
+@pytest.mark.parametrize(("quick_seconds", "own_thread"), [(60.0, True), (-1.0, False)])
+def test_only_a_disk_that_was_quick_is_waited_for_in_the_loops_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_seconds: float, *, own_thread: bool
+) -> None:
+    monkeypatch.setattr(connection, "QUICK_SECONDS", quick_seconds)
+    where: list[bool] = []
+    main = threading.current_thread()
+    database = opened(
+        tmp_path, hook=lambda point: where.append(threading.current_thread() is main) if point == "synced" else None
+    )
+
+    async def one_after_another() -> None:
+        for number in range(connection.QUICK_SYNCS + 3):
+            database.write("INSERT INTO t VALUES (?, 'x')", (number,))
+            await database.sync()
+
+    asyncio.run(one_after_another())
+    assert where == [False] * connection.QUICK_SYNCS + [own_thread] * 3
+    database.close()
+
+
+def test_those_who_wait_together_share_a_quick_sync_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "QUICK_SECONDS", 60.0)
+    points: list[str] = []
+    database = opened(tmp_path, hook=points.append)
+
+    async def durable(number: int) -> None:
+        database.write("INSERT INTO t VALUES (?, 'x')", (number,))
+        await database.sync()
+
+    async def everybody() -> None:
+        for number in range(connection.QUICK_SYNCS):
+            await durable(-1 - number)
+        points.clear()
+        await asyncio.gather(*(durable(number) for number in range(40)))
+
+    asyncio.run(everybody())
+    assert points.count("synced") == 1
+    database.close()
+
+
 def test_after_a_failed_sync_nothing_is_promised_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = opened(tmp_path)
 

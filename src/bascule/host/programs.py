@@ -48,17 +48,25 @@ class HostPrograms:
             word: as the command has it.
             policy: whose command; a relative path starts at the agent's directory.
         """
+        if self._is_system(word):
+            found = self.look(word, policy.layout.agent_root, hashing=False)
+            if found.kind is not ProgramKind.MISSING:
+                return found
         return await asyncio.to_thread(self.look, word, policy.layout.agent_root)
 
-    def look(self, word: str, agent_root: str) -> Program:
-        """The same, at once."""
+    def _is_system(self, word: str) -> bool:
+        """True if it is looked for only where this very process came from: no disk there is slower than ourselves."""
+        return "/" not in word or word.rpartition("/")[0] in self.search
+
+    def look(self, word: str, agent_root: str, *, hashing: bool = True) -> Program:
+        """The same, at once; without ``hashing`` a file of unknown content is missing, whatever else there is."""
         missing = Program(word, "", ProgramKind.MISSING)
         if not word or "\0" in word or len(word) > _LONGEST_WORD:
             return missing
         try:
             for candidate in self._candidates(word, agent_root):
                 with contextlib.suppress(OSError):
-                    if (found := self._inspect(word, candidate, agent_root)) is not None:
+                    if (found := self._inspect(word, candidate, agent_root, hashing=hashing)) is not None:
                         return found
         except ValueError:
             return missing
@@ -72,7 +80,7 @@ class HostPrograms:
             plain = agent_root + plain[len(BOX_ROOT) :]
         return (plain,)
 
-    def _inspect(self, word: str, path: str, agent_root: str) -> Program | None:
+    def _inspect(self, word: str, path: str, agent_root: str, *, hashing: bool) -> Program | None:
         if is_within(path, agent_root):
             # In the agent's own directory only tools/ holds programs, and no link leads there.
             if not is_within(path, f"{agent_root}/tools"):
@@ -87,18 +95,17 @@ class HostPrograms:
             seen = os.fstat(descriptor)
             if not stat.S_ISREG(seen.st_mode) or not seen.st_mode & 0o111:
                 return None
-            digest, head = self._content(descriptor, real, seen)
+            key = (real, seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
+            known = self._known.get(key) or (self._content(descriptor, key) if hashing else None)
         finally:
             os.close(descriptor)
-        return classify(word, real, digest, head)
+        return classify(word, real, *known) if known is not None else Program(word, "", ProgramKind.MISSING)
 
-    def _content(self, descriptor: int, path: str, seen: os.stat_result) -> tuple[str, bytes]:
-        key = (path, seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
-        if key not in self._known:
-            if len(self._known) > 512:
-                self._known.clear()
-            self._known[key] = _hash(lambda offset: os.pread(descriptor, _CHUNK, offset))
-        return self._known[key]
+    def _content(self, descriptor: int, key: Identity) -> tuple[str, bytes]:
+        if len(self._known) > 512:
+            self._known.clear()
+        found = self._known[key] = _hash(lambda offset: os.pread(descriptor, _CHUNK, offset))
+        return found
 
 
 def _hash(read: Callable[[int], bytes]) -> tuple[str, bytes]:

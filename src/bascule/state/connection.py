@@ -15,6 +15,7 @@ import asyncio
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -38,6 +39,12 @@ BUSY_MILLISECONDS = 2_000
 
 CHECKPOINT_PAGES = 2_000
 """The write-ahead log is folded back, on the side, beyond about 8 MB."""
+
+QUICK_SECONDS = 0.001
+"""A sync that took no longer may be done in the event loop's own thread: going to another and back costs as much."""
+
+QUICK_SYNCS = 4
+"""How many in a row must have been quick before one is; the first that is not ends it."""
 
 APPLICATION_ID = 0x42534355
 """``PRAGMA application_id``: "BSCU", so that another program's file is never taken for ours."""
@@ -118,6 +125,7 @@ class Database:
         self._broken = ""
         self._written = 0
         self._synced = 0
+        self._quick = 0
         self._fold_at = CHECKPOINT_PAGES
         _create_privately(path)
         try:
@@ -219,7 +227,15 @@ class Database:
             Unavailable: the disk did not take it. The database refuses everything from then on, for after a failed
                 sync nobody can say which pages are on disk.
         """
-        if self._synced < self._written or self._broken:
+        target = self._written
+        if self._quick >= QUICK_SYNCS:
+            # Whoever else is about to commit does so first, and shares this sync.
+            await asyncio.sleep(0)
+        if self._synced >= target and not self._broken:
+            return
+        if self._quick >= QUICK_SYNCS and not self._sync_lock.locked():
+            self.sync_now()
+        else:
             await asyncio.get_running_loop().run_in_executor(self._pool, self.sync_now)
 
     def sync_now(self) -> None:
@@ -230,11 +246,13 @@ class Database:
             if self._synced >= target:
                 return
             mark = self._written
+            began = time.monotonic()
             try:
                 os.fdatasync(self._log)
             except OSError as error:
                 self._broken = os.strerror(error.errno or 0)
                 self._check()
+            self._quick = self._quick + 1 if time.monotonic() - began <= QUICK_SECONDS else 0
             self._synced = mark
         self._hook("synced")
 
