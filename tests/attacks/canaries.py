@@ -119,5 +119,5 @@ def manifest(home: Path, *own: Path) -> dict[str, str]:
         content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
         target = os.readlink(path) if path.is_symlink() else ""
         digest = hashlib.sha256(content).hexdigest()
-        found[name] = f"{seen.st_mode:o} {seen.st_uid} {seen.st_gid} {seen.st_nlink} {target} {digest}"
+        found[name] = f"{seen.st_mode:o} {seen.st_uid} {seen.st_gid} {target} {digest}"
     return found

@@ -94,13 +94,14 @@ def descriptors() -> dict[str, str]:
 
 def rights(place: str, *names: str) -> dict[str, str]:
     """Every step on the way to more rights, or those named; ``place`` is a directory of one's own."""
-    mine = f"{place}/mine"
+    mine, below = f"{place}/mine", f"{place}/below"
+    os.makedirs(below, exist_ok=True)
     Path(mine).write_bytes(Path("/proc/self/exe").read_bytes()[:4096])
     buffer = ctypes.create_string_buffer(256)
     tries: dict[str, Callable[[], object]] = {
         **{f"unshare {name}": lambda flag=flag: checked(LIBC.unshare(flag)) for name, flag in NAMESPACES.items()},
         **{f"clone {name}": lambda flag=flag: clone(flag) for name, flag in NAMESPACES.items()},
-        "mount tmpfs": lambda: checked(LIBC.mount(b"none", place.encode(), b"tmpfs", 0, None)),
+        "mount tmpfs": lambda: checked(LIBC.mount(b"none", below.encode(), b"tmpfs", 0, None)),
         "remount": lambda: checked(LIBC.mount(b"none", b"/workspace", None, 32 | 4096, None)),
         "umount": lambda: checked(LIBC.umount2(b"/proc", 2)),
         "pivot_root": lambda: checked(LIBC.pivot_root(b".", b".")),
