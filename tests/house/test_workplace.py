@@ -14,7 +14,7 @@ LICENCES = frozenset({"LICENSE", "NOTICE"})
 REGISTRIES = re.compile(
     r"pypi\.(org|io)|pythonhosted\.|test\.pypi|registry\.npmjs|index-url\s*=?\s*\w+:|crates\.io/api"
 )
-MACHINES = re.compile(r"/root/[.\w]|\.pyenv|/home/(runner|ubuntu|user)/\w|C:\\Users")
+MACHINES = re.compile(r"/root/\.(?!bascule|ssh)\w|\.pyenv|/home/(runner|ubuntu|user)/\w|C:\\Users")
 
 
 def places() -> frozenset[str]:
