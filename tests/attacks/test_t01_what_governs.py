@@ -31,6 +31,9 @@ CHANGES = [
 ]  # fmt: skip
 
 
+ROUNDABOUT = "/proc/self/root"
+
+
 def prepare(made: Living) -> None:
     for name in GOVERNING:
         path = made.home / name
@@ -102,7 +105,7 @@ def test_a_program_that_may_write_changes_its_own_three_directories_only(house: 
     assert len(outside("overwrite", *(str(copy / name) for name in GOVERNING))) >= 5 * len(GOVERNING)
     before, size = guarded(house), Path(code).stat().st_mtime_ns
     paths = [str(house.home / name) for name in GOVERNING] + ["/workspace/MEMORY.md", "/workspace/tools/show.sh"]
-    paths += ["/workspace/../bascule.json5", "/proc/self/root/workspace/tools/show.sh", "/usr/bin/cat", "/etc/passwd"]
+    paths += ["/workspace/../bascule.json5", f"{ROUNDABOUT}/workspace/tools/show.sh", "/usr/bin/cat", "/etc/passwd"]
     assert inside(house, "overwrite", *paths, code, tool=WRITING) == {}
     changed = inside(house, "overwrite", "/workspace/output/fine.md", tool=WRITING)
     assert set(changed) >= {"append /workspace/output/fine.md", "create /workspace/output/fine.md"}

@@ -62,9 +62,9 @@ def traps(made: Living, known: Mapping[str, Canary]) -> list[str]:
         if canary.path.stat().st_dev == place.stat().st_dev and not canary.path.stat().st_mode & 0o004:
             os.link(canary.path, place / f"hard{number}")
             names.append(f"workspace/hard{number}")
-    os.symlink("/proc/self/root", place / "root")
+    os.symlink("/proc/self/root", place / "top")
     os.mkfifo(place / "fifo", 0o666)
-    return [*names, "workspace/root/etc/shadow", "workspace/fifo", "workspace/*", "workspace/*/*"]
+    return [*names, "workspace/top/etc/shadow", "workspace/fifo", "workspace/*", "workspace/*/*"]
 
 
 def proposals(
