@@ -290,3 +290,65 @@ def test_an_ordinary_users_range_is_looked_up_by_its_name(tmp_path: Path, monkey
     assert accounts.range_here(tmp_path) == Range(9000, 500, 1001, 9000)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert accounts.range_here(tmp_path) == root_range(str(tmp_path))
+
+
+# -- a single account for all
+
+
+def alone(monkeypatch: pytest.MonkeyPatch, uid: int = 1000) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_single"),
+    [
+        ({}, True),
+        ({"agents": {}}, True),
+        ({"agents": {"one": 1000, "two": 1001}}, False),
+        ({"base": 1001}, False),
+        ({"gateway": 1001}, False),
+        ({"count": False}, False),
+        ({"count": 1}, False),
+        ({"count": -1}, False),
+        ({"gateway": 0, "base": 0, "agents": {"one": 0}}, False),
+    ],
+)
+def test_a_table_of_a_single_account_gives_out_nothing(change: dict[str, object], is_single: bool) -> None:
+    text = body(**{"base": 1000, "count": 0, "gateway": 1000, "agents": {"one": 1000, "two": 1000}} | change)
+    if is_single:
+        assert parse(text).single
+    else:
+        with pytest.raises(Malformed):
+            parse(text)
+
+
+def test_settling_on_a_single_account_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(monkeypatch)
+    accounts.settle_single(tmp_path, [ONE])
+    assert accounts.settle_single(tmp_path, [TWO]) == Accounts(1000, 0, 1000, {ONE: 1000, TWO: 1000}) == load(tmp_path)
+
+
+def test_a_home_whose_agents_had_accounts_never_falls_back_to_a_single_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(tmp_path, KNOWN)
+    alone(monkeypatch)
+    with pytest.raises(Unavailable) as refused:
+        accounts.settle_single(tmp_path, [ONE])
+    assert refused.value.code == "uid_range_changed"
+    assert load(tmp_path) == KNOWN
+
+
+def test_a_home_of_another_users_single_account_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(tmp_path, Accounts(1000, 0, 1000, {ONE: 1000}))
+    alone(monkeypatch, 1001)
+    with pytest.raises(Unavailable):
+        accounts.settle_single(tmp_path, [ONE])
+
+
+def test_accounts_of_their_own_replace_a_single_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(tmp_path, Accounts(1000, 0, 1000, {ONE: 1000}))
+    monkeypatch.setattr(accounts, "range_here", lambda _home: GIVEN)
+    found = settle(tmp_path, [ONE, TWO])
+    assert found == load(tmp_path) == KNOWN
+    assert not found.single

@@ -91,3 +91,16 @@ def test_calls_are_counted_over_the_last_minute_and_the_last_day():
     time.at = NOW + 86_405
     usage = facts(made).usage
     assert (usage.calls_last_minute, usage.calls_last_day) == (2, 3)
+
+
+def test_what_policy_tolerates_of_accounts_is_named_and_nothing_else():
+    def check(severity, detail):
+        return lambda _posture, _rules: (Finding("x", severity, detail),)
+
+    checks = {
+        Enforcement.ACCOUNT: check(Severity.WARN, "shared"),
+        Enforcement.OS_PERMISSIONS: check(Severity.CRITICAL, "groups"),
+        Enforcement.SANDBOX: check(Severity.WARN, "memory"),
+    }
+    assert asyncio.run(snapshots(Boxes(), checks).tolerated(agent_policy())) == ("shared",)
+    assert asyncio.run(snapshots(Boxes(None), checks).tolerated(agent_policy())) == ()

@@ -32,9 +32,17 @@ def test_a_posture_that_falls_short_is_critical(spoiled, check):
 
 def test_a_single_uid_is_only_tolerated_where_policy_names_it():
     single = replace(FIT, kernel_uid=FIT.gateway_uid, canary_denied=False)
-    named = agent_policy(sandbox=SandboxPolicy(allow_single_uid=True))
-    assert {finding.severity for finding in l1_account.check(single, named)} == {Severity.WARN}
-    assert {finding.severity for finding in l1_account.check(single, agent_policy())} == {Severity.CRITICAL}
+    named = agent_policy(sandbox=SandboxPolicy(unsafe_single_uid=True))
+    assert [finding.severity for finding in l1_account.check(single, named)] == [Severity.WARN]
+    assert [finding.severity for finding in l1_account.check(single, agent_policy())] == [Severity.CRITICAL]
+    assert "NO ACCOUNT ISOLATION" in l1_account.check(single, named)[0].detail
+
+
+@pytest.mark.parametrize("spoiled", [{"kernel_uid": 0}, {"canary_denied": False}])
+def test_nothing_but_the_gateways_uid_is_tolerated(spoiled):
+    named = agent_policy(sandbox=SandboxPolicy(unsafe_single_uid=True))
+    found = l1_account.check(replace(FIT, **spoiled), named)
+    assert [finding.severity for finding in found] == [Severity.CRITICAL]
 
 
 def test_every_call_is_confined_to_the_agents_own_account():

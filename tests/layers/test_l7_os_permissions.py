@@ -4,6 +4,7 @@ import pytest
 from tests.builders import FACTS, FIT, agent_policy, file_call, without
 
 from bascule.core.finding import Severity
+from bascule.core.policy import SandboxPolicy
 from bascule.core.verdict import Effect
 from bascule.layers import l7_os_permissions
 
@@ -26,3 +27,16 @@ def test_a_posture_that_falls_short_is_critical(spoiled, check):
     found = l7_os_permissions.check(replace(FIT, **spoiled), agent_policy())
     assert [(finding.check, finding.severity) for finding in found] == [(check, Severity.CRITICAL)]
     assert l7_os_permissions.check(FIT, agent_policy()) == ()
+
+
+def test_groups_are_tolerated_only_with_a_single_uid_that_policy_names():
+    named = agent_policy(sandbox=SandboxPolicy(unsafe_single_uid=True))
+    shared, apart = replace(FIT, groups=(27,), kernel_uid=FIT.gateway_uid), replace(FIT, groups=(27,))
+    found = {
+        (posture is shared, rules is named): l7_os_permissions.check(posture, rules)[0].severity
+        for posture in (shared, apart)
+        for rules in (named, agent_policy())
+    }
+    assert found.pop((True, True)) is Severity.WARN
+    assert set(found.values()) == {Severity.CRITICAL}
+    assert l7_os_permissions.check(replace(shared, capabilities=1), named)[0].severity is Severity.CRITICAL

@@ -74,3 +74,18 @@ def test_the_seeds_shared_mounts_pass() -> None:
 def test_no_sandbox_and_dropped_variables_are_found() -> None:
     agents = {"list": [{"id": "a", "sandbox": {"backend": "unsafe-none", "docker": {"env": {"X_CREDENTIAL": "1"}}}}]}
     assert {"sandbox.unsafe_none", "sandbox.env_dropped"} <= checks({"agents": agents})
+
+
+@pytest.mark.parametrize(
+    ("said", "allowed", "found"),
+    [
+        ({}, False, set()),
+        ({"unsafeSingleUid": False}, False, set()),
+        ({"unsafeSingleUid": True}, True, {"sandbox.unsafe_single_uid"}),
+        ({"allowSingleUid": True}, False, {"sandbox.single_uid_name"}),
+    ],
+)
+def test_a_single_uid_is_allowed_by_a_key_that_says_unsafe(said: Any, allowed: bool, found: set[str]) -> None:
+    assert box(said).unsafe_single_uid is allowed
+    named = checks({"agents": {"list": [{"id": "a", "sandbox": said}]}})
+    assert {check for check in named if "single_uid" in check} == found

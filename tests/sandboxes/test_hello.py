@@ -119,6 +119,24 @@ def test_every_shortfall_is_named(shortfall, word):
     assert all("\n" not in problem for problem in judged.problems)
 
 
+SINGLE = Expected(uid=1000, gateway_uid=1000, minimum_landlock=3, single=True)
+SHARED = dataclasses.replace(FIT, kernel_uid=1000, outer_uid=1000, canary="missing")
+
+
+@pytest.mark.parametrize(
+    "shortfall",
+    [
+        {"kernel_uid": 0}, {"kernel_uid": 1001}, {"canary": "readable"}, {"canary": "denied"}, {"seccomp": 0},
+        {"capabilities": 1}, {"no_new_privs": False}, {"routes": 1}, {"landlock": 2}, {"dumpable": True},
+    ],
+)  # fmt: skip
+def test_with_a_single_account_everything_else_is_still_demanded(shortfall):
+    judged = posture(SHARED, SINGLE, memory_limit=0, pids_limit=0)
+    assert (judged.problems, judged.canary_denied, judged.kernel_uid) == ((), False, judged.gateway_uid)
+    assert posture(dataclasses.replace(SHARED, **shortfall), SINGLE, memory_limit=0, pids_limit=0).problems
+    assert posture(SHARED, dataclasses.replace(SINGLE, single=False), memory_limit=0, pids_limit=0).problems
+
+
 def test_what_the_worker_says_of_its_uid_does_not_count():
     liar = dataclasses.replace(FIT, kernel_uid=0, uid=1000, outer_uid=1912345678)
     assert posture(liar, EXPECTED, memory_limit=0, pids_limit=0).problems

@@ -164,6 +164,7 @@ class Office:
     async def _agent(self, rules: AgentPolicy) -> AgentRow:
         missing = await self._to.snapshots.missing(rules)
         problems = [f"{need}: {why}" for need, why in sorted(missing.items())]
+        problems += await self._to.snapshots.tolerated(rules)
         return portraits.row(
             rules, self._to.conversations.model(rules), self._to.tools, self._to.containment.reason(rules.id), problems
         )
@@ -226,7 +227,8 @@ class Office:
     async def sandbox_explain(self, *, agent: str) -> ExplainBody:
         """See the protocol."""
         rules = self._rules(agent)
-        return portraits.explain(rules, await self._to.snapshots.missing(rules))
+        missing = await self._to.snapshots.missing(rules)
+        return portraits.explain(rules, missing, await self._to.snapshots.tolerated(rules))
 
     async def sandbox_probe(self, *, agent: str) -> ProbeBody:
         """See the protocol."""

@@ -6,7 +6,7 @@ shown is what judges will say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bascule.control.shapes import AgentDetail, AgentRow, CheckBody, ExplainBody, ProbeBody, ToolStanding
 from bascule.core.canonical import Json
@@ -107,8 +107,8 @@ def limits(value: Limits) -> dict[str, Json]:
     }
 
 
-def explain(rules: AgentPolicy, missing: Mapping[Enforcement, str]) -> ExplainBody:
-    """Which box the agent gets, what is in it, and what it lacks."""
+def explain(rules: AgentPolicy, missing: Mapping[Enforcement, str], tolerated: Sequence[str]) -> ExplainBody:
+    """Which box the agent gets, what is in it, what it lacks, and what of that policy tolerates."""
     root = rules.layout.agent_root
     writable = ", ".join(f"{BOX_ROOT}/{name}" for name in OWN_DIRECTORIES)
     mounts = [
@@ -118,7 +118,8 @@ def explain(rules: AgentPolicy, missing: Mapping[Enforcement, str]) -> ExplainBo
         "for a program: itself, what its entry needs, their libraries, and nothing else",
     ]
     lines = [
-        f"{rules.id} runs in {rules.sandbox.backend.value} boxes, under an account of its own",
+        f"{rules.id} runs in {rules.sandbox.backend.value} boxes" + ("" if tolerated else ", under its own account"),
+        *tolerated,
         f"network: none ({rules.sandbox.network} in policy; no box has a route)",
         *(f"in it: {mount}" for mount in mounts),
         *(f"not in force: {need} ({why})" for need, why in sorted(missing.items())),

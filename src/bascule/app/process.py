@@ -39,6 +39,13 @@ LOG = logging.getLogger("bascule")
 HEAD_SECONDS = 60
 """Between two signed heads of a ledger that grew: what a thief of the disk could cut off unseen."""
 
+_SINGLE = ErrorBody(
+    code="single_uid",
+    message="warn: NO ACCOUNT ISOLATION: every agent runs under the account of the gateway and the operator; "
+    "only its box keeps it from their files",
+    remedy="give this account a range in /etc/subuid and /etc/subgid, then: bascule gateway restart",
+)
+
 _WARDEN_GONE = ErrorBody(
     code="warden_gone",
     message="critical: the warden has ended; no box can be made, so every call is denied",
@@ -117,22 +124,36 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
         boxes=BubblewrapBoxes(client, loaded.policy.agents, table.agents, os.geteuid()),
         programs=HostPrograms(),
         environment=os.environ,
-        mode="root" if table.gateway >= accounts.FIRST_UID else "rootless",
+        mode=_mode(table),
         ephemeral=born.kind == "connection",
         log=lambda line: LOG.info("%s", line),
         stop=stopping.set,
         reached=reached,
         clock=SystemClock(),
-        trouble=lambda: () if client.alive else (_WARDEN_GONE,),
+        trouble=lambda: _trouble(table, client),
     )
+    if table.single:
+        LOG.warning("%s (%s)", _SINGLE["message"].removeprefix("warn: "), _SINGLE["remedy"])
     access = Access(born.owner, os.geteuid())
-    uids = frozenset(table.agents.values())
+    # With a single account an agent's is the operator's; then only its box, in which no socket is, keeps it away.
+    uids = frozenset[int]() if table.single else frozenset(table.agents.values())
     try:
         async with open_house(ground) as house:
             server = Server(house.office, access, lambda: uids, _hello(ephemeral=ground.ephemeral))
             await _attend(born, house, server, stopping)
     finally:
         client.close()
+
+
+def _mode(table: accounts.Accounts) -> str:
+    if table.single:
+        return "unsafe-single-uid"
+    return "root" if table.gateway >= accounts.FIRST_UID else "rootless"
+
+
+def _trouble(table: accounts.Accounts, client: WardenClient) -> tuple[ErrorBody, ...]:
+    single = (_SINGLE,) if table.single else ()
+    return single if client.alive else (*single, _WARDEN_GONE)
 
 
 def _hello(*, ephemeral: bool) -> Hello:

@@ -74,7 +74,7 @@ def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:
     Raises:
         BasculeError: accounts cannot be had.
     """
-    table = accounts.settle(home, agents)
+    table = _settle(home, agents)
     canary = str(home / "state" / CANARY)
     code = str(Path(bascule.__file__).resolve().parent)
     config = config_here(str(home), table.agents, table.gateway, protected=(code,), canary=canary)
@@ -86,6 +86,24 @@ def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:
         lambda number: warden_command(config, number),
         split.subordinate_of(home, table),
     )
+
+
+def _settle(home: Path, agents: Iterable[AgentId]) -> accounts.Accounts:
+    """Return the table; a single account for all only where none can be had and every agent's policy calls for it."""
+    named = tuple(agents)
+    try:
+        return accounts.settle(home, named)
+    except Unavailable as error:
+        if error.code != "subuid_missing" or not _all_unsafe(home):
+            raise
+    return accounts.settle_single(home, named)
+
+
+def _all_unsafe(home: Path) -> bool:
+    from bascule.host.policy_files import load  # noqa: PLC0415 -- compiling costs what no other start has to pay
+
+    rules = load(home).policy.agents.values()
+    return bool(rules) and all(agent.sandbox.unsafe_single_uid for agent in rules)
 
 
 def _become(

@@ -219,7 +219,7 @@ class ExplainBody(TypedDict):
 
 
 class StatusBody(TypedDict):
-    """The state of one home as its gateway sees it; ``mode`` is ``root`` or ``rootless``."""
+    """The state of one home; ``mode`` is ``root``, ``rootless`` or ``unsafe-single-uid``."""
 
     home: str
     version: str

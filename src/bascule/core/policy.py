@@ -95,12 +95,15 @@ DEFAULT_LIMITS = Limits(
 
 @dataclass(frozen=True, slots=True)
 class SandboxPolicy:
-    """Which box an agent gets. ``network`` is ``none``, ``proxy`` or ``bridge`` (carried as an open proxy)."""
+    """Which box an agent gets. ``network`` is ``none``, ``proxy`` or ``bridge`` (carried as an open proxy).
+
+    ``unsafe_single_uid`` tolerates boxes under the gateway's own account, where the machine gives no other.
+    """
 
     backend: Backend = Backend.BUBBLEWRAP
     network: str = "none"
     workspace_access: str = "rw"
-    allow_single_uid: bool = False
+    unsafe_single_uid: bool = False
     limits: Limits = DEFAULT_LIMITS
 
 

@@ -50,6 +50,11 @@ class Accounts:
     gateway: int
     agents: Mapping[AgentId, int]
 
+    @property
+    def single(self) -> bool:
+        """There is nothing to give out: every agent has the gateway's account, which policy calls unsafe."""
+        return self.count == 0
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -130,6 +135,22 @@ def settle(home: Path, agents: Iterable[AgentId]) -> Accounts:
     return _settled(home, range_here(home), agents)
 
 
+def settle_single(home: Path, agents: Iterable[AgentId]) -> Accounts:
+    """Return and write a table in which every agent has this very account; no agent is isolated by it.
+
+    Raises:
+        Unavailable: ``uid_range_changed``: its agents have had accounts of their own, and their files still do.
+        BasculeError: the table cannot be trusted or written.
+    """
+    uid = os.geteuid()
+    known = load(home)
+    had = extend(known, Range(uid, 0, uid), ())
+    table = Accounts(uid, 0, uid, {**had.agents, **dict.fromkeys(agents, uid)})
+    if table != known:
+        store(home, table)
+    return table
+
+
 def range_here(home: Path) -> Range:
     """Return the range a home gets on this machine from this account.
 
@@ -154,6 +175,8 @@ def _text(path: str) -> str:
 
 def _settled(home: Path, given: Range, agents: Iterable[AgentId]) -> Accounts:
     known = load(home)
+    if known is not None and known.single:
+        known = None  # nothing of it was given out; the directories change hands when the home is prepared
     table = extend(known, given, agents)
     if table != known:
         store(home, table)
@@ -192,9 +215,11 @@ def parse(untrusted_text: str) -> Accounts:
     body = read_arguments(untrusted_text)
     del untrusted_text
     base, count, gateway, named = (body.get(key) for key in ("base", "count", "gateway", "agents"))
-    if not (_is_id(base) and _is_id(count) and _is_id(gateway) and isinstance(named, Mapping)):
+    if not (_is_id(base) and (count == 0 or _is_id(count)) and _is_id(gateway) and isinstance(named, Mapping)):
         raise Malformed("accounts_malformed", f"{TABLE} has no base, count, gateway and agents")
     agents = {parse_agent_id(name): uid for name, uid in named.items() if _is_id(uid)}
+    if type(count) is int and count == 0 and len(agents) == len(named) and {base, *agents.values()} == {gateway}:
+        return Accounts(base, 0, gateway, agents)
     if len(agents) != len(named) or len({gateway, *agents.values()}) != len(agents) + 1:
         raise Malformed("accounts_malformed", f"{TABLE} gives an account twice, or one that is no number")
     if not all(base <= uid < base + count for uid in agents.values()):

@@ -37,6 +37,10 @@ SHOWN_BY_BOX = (Enforcement.ACCOUNT, Enforcement.SANDBOX, Enforcement.NETWORK, E
 """Enforcements that a box's self-test shows."""
 
 
+OF_ACCOUNTS = frozenset({Enforcement.ACCOUNT, Enforcement.OS_PERMISSIONS})
+"""Those of them that policy can do without by name."""
+
+
 class Snapshots:
     """Implements :class:`bascule.core.ports.FactSource`.
 
@@ -78,6 +82,16 @@ class Snapshots:
     async def missing(self, rules: AgentPolicy) -> dict[Enforcement, str]:
         """Return the enforcements an agent's boxes do not have, with the reason; empty if all are in force."""
         return (await self._shown(rules, fresh=True))[0]
+
+    async def tolerated(self, rules: AgentPolicy) -> tuple[str, ...]:
+        """Return what policy tolerates of an agent's box that has no account of its own, one line each."""
+        try:
+            posture = await self._boxes.posture(rules.id)
+        except BasculeError:
+            return ()  # then nothing is in force, and that is said
+        checks = [check for enforcement, check in self._checks.items() if enforcement in OF_ACCOUNTS]
+        found = [finding for check in checks for finding in check(posture, rules)]
+        return tuple(finding.detail for finding in found if finding.severity is Severity.WARN)
 
     async def _shown(self, rules: AgentPolicy, *, fresh: bool) -> tuple[dict[Enforcement, str], str]:
         """Return what a box shows to be missing, and why ``tools/`` may not be mounted."""

@@ -31,6 +31,7 @@ from bascule.linux.calls import (
     CLONE_NEWUSER,
     drop_account,
     forbid_new_privileges,
+    map_account,
     mount_proc,
     stop_propagation,
     unshare,
@@ -48,7 +49,10 @@ Command = Callable[[int], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Subordinate:
-    """The uids and gids an ordinary user may map: ``count`` of each, from ``uid`` and ``gid`` on."""
+    """The uids and gids an ordinary user may map: ``count`` of each, from ``uid`` and ``gid`` on.
+
+    Without any, the user is mapped alone, and every agent is the user.
+    """
 
     uid: int
     gid: int
@@ -75,6 +79,8 @@ def subordinate_of(home: Path, table: Accounts) -> Subordinate | None:
     """
     if os.geteuid() == 0:
         return None
+    if table.single:
+        return Subordinate(os.getuid(), os.getgid(), 0)
     given = range_here(home)
     return Subordinate(table.base, given.first_gid, min(table.count, given.count))
 
@@ -155,7 +161,8 @@ def _in_child(start: Start, owners: Owners, theirs: socket.socket, tell: int, wa
         if not os.read(waits, 1):
             os._exit(1)
         if start.subordinate is not None:
-            os.setgroups([])
+            if start.subordinate.count:
+                os.setgroups([])
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
         prepare_home(start.home, owners)
@@ -225,6 +232,9 @@ def map_ids(child: int, told: int, subordinate: Subordinate) -> None:
             f"this account cannot make a user namespace: {detail}",
             "allow unprivileged user namespaces, or start as root",
         )
+    if not subordinate.count:
+        _map_alone(child)
+        return
     pairs = ((_MAP_PROGRAMS[0], os.getuid(), subordinate.uid), (_MAP_PROGRAMS[1], os.getgid(), subordinate.gid))
     for program, own, first in pairs:
         words = [program, str(child), "0", str(own), "1", "1", str(first), str(subordinate.count)]
@@ -237,6 +247,13 @@ def map_ids(child: int, told: int, subordinate: Subordinate) -> None:
         if done.returncode != 0:
             said = (done.stderr.strip().splitlines() or ["it failed"])[0][:200]
             raise Unavailable("uidmap_refused", f"{program}: {said}", "see /etc/subuid and /etc/subgid")
+
+
+def _map_alone(child: int) -> None:
+    try:
+        map_account(str(child), 0, os.getuid(), os.getgid())
+    except OSError as error:
+        raise Unavailable("userns_unavailable", f"this account cannot be mapped alone: {error.strerror}") from None
 
 
 def needed_paths(home: str, source: str) -> tuple[str, ...]:

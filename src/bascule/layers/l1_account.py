@@ -35,14 +35,20 @@ def confine(_call: Call, _policy: AgentPolicy) -> Confinement:
 
 
 def check(posture: Posture, policy: AgentPolicy) -> tuple[Finding, ...]:
-    """Is it so here: kernel uid not 0, not the gateway's, and the gateway's canary unreadable."""
-    severity = Severity.WARN if policy.sandbox.allow_single_uid else Severity.CRITICAL
+    """Is it so here: kernel uid not 0, not the gateway's, and the gateway's canary unreadable.
+
+    Policy can tolerate the gateway's uid by name, and nothing else.
+    """
+    severity = Severity.WARN if policy.sandbox.unsafe_single_uid else Severity.CRITICAL
     hint = "run as root or give this account a range in /etc/subuid"
     found: list[Finding] = []
     if posture.kernel_uid == 0:
         found.append(Finding("account.root", Severity.CRITICAL, "the box runs as the kernel's root", hint))
     if posture.kernel_uid == posture.gateway_uid:
-        found.append(Finding("account.shared", severity, "the box runs under the gateway's own account", hint))
+        detail = "NO ACCOUNT ISOLATION: the box runs under the gateway's own account"
+        return (*found, Finding("account.shared", severity, detail, hint))  # to which a canary shows nothing more
     if not posture.canary_denied:
-        found.append(Finding("account.canary", severity, "a box could open a file only the gateway may read", hint))
+        found.append(
+            Finding("account.canary", Severity.CRITICAL, "a box could open a file only the gateway may read", hint)
+        )
     return tuple(found)

@@ -34,8 +34,13 @@ def confine(_call: Call, _policy: AgentPolicy) -> Confinement:
     return LOOSEST
 
 
-def check(posture: Posture, _policy: AgentPolicy) -> tuple[Finding, ...]:
-    """Is it so here: no capability in any set, no supplementary group."""
+def check(posture: Posture, policy: AgentPolicy) -> tuple[Finding, ...]:
+    """Is it so here: no capability in any set, no supplementary group.
+
+    An account mapped alone keeps its groups (``user_namespaces(7)``: ``setgroups`` is denied before its gid may be
+    mapped), so whoever tolerates the one by name tolerates the other.
+    """
+    single = policy.sandbox.unsafe_single_uid and posture.kernel_uid == posture.gateway_uid
     found: list[Finding] = []
     if posture.capabilities:
         found.append(
@@ -43,5 +48,8 @@ def check(posture: Posture, _policy: AgentPolicy) -> tuple[Finding, ...]:
         )
     if posture.groups:
         named = ", ".join(str(group) for group in posture.groups)
-        found.append(Finding("os.groups", Severity.CRITICAL, f"the box's account is in the groups {named}"))
+        if single:
+            found.append(Finding("os.groups", Severity.WARN, "the box keeps the supplementary groups of its account"))
+        else:
+            found.append(Finding("os.groups", Severity.CRITICAL, f"the box's account is in the groups {named}"))
     return tuple(found)

@@ -297,7 +297,7 @@ def map_account(process: str, inside: int, uid: int, gid: int) -> None:
 
 
 def keep_only_account(inside: int) -> None:
-    """Give up everything but the account: in a user namespace of its own it is ``inside``, and holds nothing after exec.
+    """Give up all but the account: in a user namespace of its own it is ``inside``, and holds nothing after exec.
 
     Raises:
         OSError: as the kernel says.

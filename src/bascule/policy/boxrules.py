@@ -6,7 +6,7 @@ Stops: a box whose description nobody carries out being replaced by a weaker one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bascule.core.confinement import Limits
@@ -85,6 +85,7 @@ def sandbox_policy(
     if box.backend == "unsafe-none":
         detail = f"{source.agent}: programs run without a sandbox"
         findings.append(Finding("sandbox.unsafe_none", Severity.CRITICAL, detail, "set sandbox.backend to bubblewrap"))
+    findings += _single_uid(box, source.agent)
     network = _network(box, document, path)
     if box.docker is not None and box.docker.env is not None:
         for name in filter_env(box.docker.env)[1]:
@@ -94,9 +95,18 @@ def sandbox_policy(
     if access is None:
         access = "none" if is_sandboxed(box) else "rw"
     policy = SandboxPolicy(
-        _BACKENDS[box.backend], network, access, bool(box.allow_single_uid), _limits(box, wall_seconds)
+        _BACKENDS[box.backend], network, access, bool(box.unsafe_single_uid), _limits(box, wall_seconds)
     )
     return policy, tuple(findings)
+
+
+def _single_uid(box: Sandbox, agent: str) -> Iterator[Finding]:
+    if box.unsafe_single_uid:
+        detail = f"{agent}: without subordinate uids it would run under the gateway's own account, not isolated from it"
+        yield Finding("sandbox.unsafe_single_uid", Severity.WARN, detail, "remove sandbox.unsafeSingleUid")
+    if box.allow_single_uid:
+        detail = f"{agent}: sandbox.allowSingleUid allows nothing; its name did not say that it is unsafe"
+        yield Finding("sandbox.single_uid_name", Severity.WARN, detail, "remove sandbox.allowSingleUid")
 
 
 def document_has(document: Document, path: Path) -> bool:

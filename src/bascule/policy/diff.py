@@ -87,8 +87,8 @@ def _agent(old: AgentPolicy, new: AgentPolicy) -> Iterator[Change]:
     yield from _ordered(new.id, "sandbox.workspaceAccess", ("none", "ro", "rw"), *access)
     if old.sandbox.backend is not new.sandbox.backend:
         yield Change(Direction.WIDER, new.id, "sandbox.backend", old.sandbox.backend.value, new.sandbox.backend.value)
-    single = (old.sandbox.allow_single_uid, new.sandbox.allow_single_uid)
-    yield from _number(new.id, "sandbox.allowSingleUid", *single)
+    single = (old.sandbox.unsafe_single_uid, new.sandbox.unsafe_single_uid)
+    yield from _number(new.id, "sandbox.unsafeSingleUid", *single)
     for item in fields(Limits):
         numbers = (getattr(old.sandbox.limits, item.name), getattr(new.sandbox.limits, item.name))
         yield from _number(new.id, f"sandbox.limits {item.name}", *numbers)

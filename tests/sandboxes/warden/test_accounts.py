@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bascule.core.errors import Unavailable
-from bascule.sandboxes.warden.accounts import IdMap, measure, read_status
+from bascule.core.errors import Malformed, Unavailable
+from bascule.core.ids import AgentId
+from bascule.sandboxes.warden.accounts import IdMap, measure, read_status, told_apart
+from bascule.sandboxes.warden.config import WardenConfig, config_here
 
 MAP = IdMap.parse("         0       1000          1\n         1     100000      65536\n")
 
@@ -62,3 +64,24 @@ def test_this_process_is_measured() -> None:
         os.waitpid(child, 0)
     with pytest.raises(Unavailable):
         measure(child, IdMap.of_this_process())
+
+
+ALONE = IdMap.parse("0 1000 1\n")
+
+
+def config(*uids: int) -> WardenConfig:
+    agents = {AgentId(f"a{number}"): uid for number, uid in enumerate(uids)}
+    return config_here("/srv/home", agents, 1000, canary="/srv/home/canary")
+
+
+def test_agents_are_told_apart_by_uid_and_with_a_single_one_not_at_all() -> None:
+    assert told_apart(config(100_000, 100_005), MAP) == {1, 6}
+    assert told_apart(config(1000, 1000), ALONE) == frozenset()
+    with pytest.raises(Unavailable):
+        told_apart(config(100_000), ALONE)
+
+
+@pytest.mark.parametrize("text", ["0 0 4294967295\n", "0 1000 1\n1 100000 65536\n", "0 999 1\n", "0 1000 2\n", ""])
+def test_a_warden_that_could_be_anyone_else_does_not_work_with_a_single_account(text: str) -> None:
+    with pytest.raises(Malformed):
+        told_apart(config(1000), IdMap.parse(text))

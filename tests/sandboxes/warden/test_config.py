@@ -29,12 +29,25 @@ def test_what_is_written_reads_back() -> None:
         {"agents": {"one": "7"}},
         {"gateway_uid": "root"},
         {"home": "srv/home"},
+        {"single": True},
+        {"single": 1},
+        {"single": True, "agents": {"one": 5000, "two": 5001}},
+        {"single": True, "agents": {"one": 0}, "gateway_uid": 0},
         {"more": 1},
     ],
 )
 def test_bad_configuration_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(Malformed):
         read_config(json.dumps(json.loads(write_config(CONFIG)) | change))
+
+
+def test_a_single_account_is_one_for_all() -> None:
+    single = config_here("/srv/home", {AgentId("one"): 5000, AgentId("two"): 5000}, 5000, canary="/srv/home/canary")
+    assert single.single
+    assert not CONFIG.single
+    assert read_config(write_config(single)) == single
+    with pytest.raises(Malformed):
+        read_config(json.dumps(json.loads(write_config(single)) | {"single": False}))
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(CONFIG)])

@@ -135,6 +135,7 @@ class Sandbox(Section):
     workspace_root: Name | None = None
     session_tools_visibility: Literal["spawned", "all"] | None = None
     network: Literal["none", "proxy"] | None = None
+    unsafe_single_uid: bool | None = None
     allow_single_uid: bool | None = None
     limits: Limits | None = None
     docker: Docker | None = None

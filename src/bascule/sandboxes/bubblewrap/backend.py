@@ -151,9 +151,10 @@ class BubblewrapBoxes:
 
     def _judge(self, agent: AgentId, files: WorkerFiles, measured: Measurement) -> Posture:
         """Hold what the worker says of itself against what the warden measured from outside."""
+        single = self._uids[agent] == self._gateway_uid
         inside = posture(
             files.hello,
-            Expected(self._uids[agent], self._gateway_uid),
+            Expected(self._uids[agent], self._gateway_uid, single=single),
             memory_limit=measured.memory_limit,
             pids_limit=measured.pids_limit,
         )

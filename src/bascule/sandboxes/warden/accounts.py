@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bascule.core.errors import Unavailable
+from bascule.core.errors import Malformed, Unavailable
+from bascule.sandboxes.warden.config import WardenConfig
+
+SINGLE = 1
+"""What the only account there is is called in a box; not 0, whose programs hold capabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,23 @@ class IdMap:
             if inside <= inner < inside + count:
                 return outside + inner - inside
         return -1
+
+
+def told_apart(config: WardenConfig, ids: IdMap) -> frozenset[int]:
+    """Return the agents' uids as seen here, by which what an agent could have changed is known.
+
+    With a single account there are none: nothing but mounts then keeps an agent from a program, and that account must
+    be the only one there is, so that no warden with more rights ever works this way.
+
+    Raises:
+        Unavailable: an agent's uid is not mapped here.
+        Malformed: a single account, where others are mapped besides.
+    """
+    if not config.single:
+        return frozenset(ids.inner(uid) for uid in config.agents.values())
+    if ids.ranges != ((0, config.gateway_uid, 1),):
+        raise Malformed("warden_config", "agents may share the gateway's account only where no other is mapped")
+    return frozenset()
 
 
 @dataclass(frozen=True, slots=True)

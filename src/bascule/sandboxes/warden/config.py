@@ -41,6 +41,7 @@ class WardenConfig:
         library: Python's standard library.
         extensions: extension modules whose shared libraries are needed.
         bubblewrap: the ``bwrap`` program.
+        single: every agent has the gateway's uid, the only one that is mapped; policy calls this unsafe.
     """
 
     home: str
@@ -53,6 +54,7 @@ class WardenConfig:
     library: str
     extensions: tuple[str, ...]
     bubblewrap: str = "/usr/bin/bwrap"
+    single: bool = False
 
     @property
     def territory(self) -> Territory:
@@ -70,7 +72,8 @@ def config_here(
     found = tuple(str(folder / (name + suffix)) for name in _EXTENSIONS if (folder / (name + suffix)).exists())
     worker = str(Path(__file__).resolve().parent.parent / "worker")
     python = str(Path(sys.executable).resolve())
-    return WardenConfig(home, agents, gateway_uid, protected, canary, worker, python, library, found)
+    single = bool(agents) and set(agents.values()) == {gateway_uid}
+    return WardenConfig(home, agents, gateway_uid, protected, canary, worker, python, library, found, single=single)
 
 
 def warden_command(config: WardenConfig, descriptor: int) -> tuple[str, ...]:
@@ -93,6 +96,7 @@ def write_config(config: WardenConfig) -> str:
     body: dict[str, Json] = {name: str(getattr(config, name)) for name in _TEXTS}
     body |= {name: list(getattr(config, name)) for name in _LISTS}
     body |= {"agents": {str(name): uid for name, uid in config.agents.items()}, "gateway_uid": config.gateway_uid}
+    body["single"] = config.single
     return json.dumps(body)
 
 
@@ -103,15 +107,16 @@ def read_config(text: str) -> WardenConfig:
         Malformed: a missing or foreign field.
     """
     body = read_arguments(text)
-    agents, gateway = body.get("agents"), body.get("gateway_uid")
+    agents, gateway, single = body.get("agents"), body.get("gateway_uid"), body.get("single")
     texts = {name: body.get(name) for name in _TEXTS}
     lists = {name: body.get(name) for name in _LISTS}
-    if not isinstance(agents, Mapping) or not isinstance(gateway, int) or len(body) != len(texts) + len(lists) + 2:
+    if not isinstance(agents, Mapping) or not isinstance(gateway, int) or len(body) != len(texts) + len(lists) + 3:
         raise Malformed("warden_config", "the warden's configuration is incomplete")
     if not all(isinstance(item, str) and item.startswith("/") for item in texts.values()):
         raise Malformed("warden_config", "the warden's configuration names a path that is not absolute")
     uids = {AgentId(name): uid for name, uid in agents.items() if isinstance(uid, int) and uid > 0}
-    if len(uids) != len(agents) or len({*uids.values(), gateway}) != len(uids) + 1:
+    expected = {True: 1, False: len(uids) + 1}.get(single) if isinstance(single, bool) else None
+    if len(uids) != len(agents) or len({*uids.values(), gateway}) != expected:
         raise Malformed("warden_config", "every agent needs a kernel uid of its own, neither 0 nor the gateway's")
     paths = {name: tuple(str(item) for item in value) for name, value in lists.items() if isinstance(value, list)}
     return WardenConfig(
@@ -125,4 +130,5 @@ def read_config(text: str) -> WardenConfig:
         library=str(texts["library"]),
         extensions=paths["extensions"],
         bubblewrap=str(texts["bubblewrap"]),
+        single=single is True,
     )

@@ -138,5 +138,5 @@ def of_worker(request: StartWorker, agent: Agent, config: WardenConfig, closures
         agent,
         Supplies(found.files, found.named, granted_binds(request.mounts, f"{config.home}/shared"), request.writable),
         code=config.worker_code,
-        canary=config.canary,
+        canary="" if config.single else config.canary,
     )

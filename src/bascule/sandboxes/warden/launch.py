@@ -28,6 +28,7 @@ from bascule.linux.calls import (
     clone_mount,
     die_with_parent,
     drop_bounding_set,
+    keep_only_account,
     mount_proc,
     mount_tmpfs,
     restrict_mount,
@@ -71,6 +72,7 @@ class Order:
         command: bubblewrap and its words.
         bubblewrap: the program.
         uid: the agent's, as this user namespace counts; also its group.
+        single: instead, what the one account there is will be called in the box.
         limits: resource maxima.
         processes: agent's processes that may be running already, for the per-account limit.
         streams: standard input, output, error.
@@ -83,6 +85,7 @@ class Order:
     command: tuple[str, ...]
     bubblewrap: str
     uid: int
+    single: bool
     limits: Limits
     processes: int
     streams: tuple[int, int, int]
@@ -144,6 +147,7 @@ def give_order(spare: Spare, order: Order) -> None:
         "command": list(order.command),
         "bubblewrap": order.bubblewrap,
         "uid": order.uid,
+        "single": order.single,
         "limits": {name: getattr(order.limits, name) for name in Limits.__slots__},
         "processes": order.processes,
         "block": order.block is not None,
@@ -167,7 +171,17 @@ def _take_order(orders: socket.socket) -> Order:
     streams = (files[1], files[2], files[3])
     words = tuple(body["command"])
     return Order(
-        stage, mounts, words, body["bubblewrap"], body["uid"], limits, body["processes"], streams, block, files[0]
+        stage,
+        mounts,
+        words,
+        body["bubblewrap"],
+        body["uid"],
+        body["single"],
+        limits,
+        body["processes"],
+        streams,
+        block,
+        files[0],
     )
 
 
@@ -267,7 +281,10 @@ def _furnish(order: Order, seccomp: bytes) -> None:
     # Before the limits: a file size limit smaller than the filter would cut it.
     _place_descriptors(order, seccomp)
     _set_limits(order.limits, order.processes)
-    become_account(order.uid, order.uid)
+    if order.single:
+        keep_only_account(order.uid)
+    else:
+        become_account(order.uid, order.uid)
     die_with_parent(signal.SIGKILL)
 
 

@@ -19,7 +19,7 @@ from bascule.core.ids import AgentId
 from bascule.sandboxes.bubblewrap.argv import Descriptors, box_argv
 from bascule.sandboxes.seccomp import box_filter
 from bascule.sandboxes.warden import contents
-from bascule.sandboxes.warden.accounts import IdMap, measure
+from bascule.sandboxes.warden.accounts import SINGLE, IdMap, measure, told_apart
 from bascule.sandboxes.warden.box import Box, Waiting, Wanted
 from bascule.sandboxes.warden.cgroups import Cgroups, detect
 from bascule.sandboxes.warden.channel import Channel, id_of
@@ -73,7 +73,7 @@ class Warden:
         self._channel = Channel(gateway, self._poll)
         self._groups = groups
         self._ids = IdMap.of_this_process()
-        self._agent_uids = frozenset(self._ids.inner(uid) for uid in config.agents.values())
+        self._agent_uids = told_apart(config, self._ids)
         self._closures = Closures(configured_directories())
         self._hashes = Hashes()
         self._spares = Spares(groups, box_filter(os.uname().machine))
@@ -157,7 +157,7 @@ class Warden:
         uid = self._config.agents.get(name)
         if uid is None:
             raise Malformed("agent_unknown", f"no account is known for agent {name}")
-        inner = self._ids.inner(uid)
+        inner = SINGLE if self._config.single else self._ids.inner(uid)
         root = self._config.territory.agent_root(name)
         return Agent(root, inner, tools_safe=not check_tools(root, self._agent_uids))
 
@@ -207,7 +207,8 @@ class Warden:
         memory_limit, pids_limit = self._groups.limit(spare.group, request.limits)
         processes = _BACKSTOP_PROCESSES
         if not pids_limit:
-            processes = _OWN_PROCESSES * (1 + sum(box.agent == request.agent for box in self._boxes.values()))
+            sharing = [box for box in self._boxes.values() if self._config.single or box.agent == request.agent]
+            processes = _OWN_PROCESSES * (1 + len(sharing) + self._config.single)
             pids_limit = request.limits.pids + processes
         status, report = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         order = Order(
@@ -216,6 +217,7 @@ class Warden:
             wanted.command,
             self._config.bubblewrap,
             wanted.agent.uid,
+            self._config.single,
             request.limits,
             processes,
             wanted.streams,

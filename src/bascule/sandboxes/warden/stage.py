@@ -154,11 +154,12 @@ def worker_stage(agent: Agent, supplies: Supplies, *, code: str, canary: str) ->
         agent: whose box.
         supplies: Python, its library and shared libraries; granted paths.
         code: host path of the worker's folder.
-        canary: host path of a file only the gateway may read.
+        canary: host path of a file only the gateway may read; empty where the agent has the gateway's account.
     """
     system = [Bind(source, target, executable=True) for source, target in supplies.files.items()]
     system.append(Bind(code, f"{BOX_CODE}/bascule/sandboxes/worker"))
-    system.append(Bind(canary, BOX_CANARY))
+    if canary:
+        system.append(Bind(canary, BOX_CANARY))
     own = _agent_binds(agent, BOX_ROOT, writable=supplies.writable)
     hidden = () if agent.tools_safe else (f"{BOX_ROOT}/tools",)
     links = {**_LINKS, **supplies.named}
