@@ -32,7 +32,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
         script.chmod(0o755)
         own = made.root() / "workspace"
         (own / "leak.md").write_text(f"before {KEY} between {OTHER} after {KEY}{KEY}\n")
-        (own / "edge.md").write_text("x" * 100 + KEY[:20])
 
     with living(tmp_path_factory.mktemp("t20") / "home", prepare, ANTHROPIC_API_KEY=KEY, OPENAI_API_KEY=OTHER) as made:
         made.run("cat workspace/leak.md")
@@ -77,13 +76,12 @@ def test_no_process_of_an_agent_or_of_the_warden_has_them(house: Living) -> None
 
 
 def test_another_account_cannot_read_the_gateways_environment(house: Living) -> None:
-    script = f"open('/proc/{house.pid}/environ','rb').read()"
     for uid in (house.uid(), house.uid("bruba-web")):
         done = subprocess.run(
             ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "cat", f"/proc/{house.pid}/environ"],
             capture_output=True, check=False,
         )  # fmt: skip
-        assert done.returncode != 0, script
+        assert done.returncode != 0
         assert not leaks(done.stdout)
 
 
@@ -122,9 +120,8 @@ def test_no_box_has_them(house: Living, command: str) -> None:
     ],
 )
 def test_a_result_that_holds_a_key_comes_back_without_it(house: Living, command: str) -> None:
-    assert leaks(
-        subprocess.run(["sh", "-c", command], cwd=house.root(), capture_output=True, check=False).stdout + b""
-    ) or (">&2" in command)
+    bare = subprocess.run(["sh", "-c", command], cwd=house.root(), capture_output=True, check=False)
+    assert leaks(bare.stdout + bare.stderr)
     report = house.run(command)
     assert effect(report) == "allow"
     assert content(report)
