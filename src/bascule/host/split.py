@@ -36,6 +36,7 @@ from bascule.linux.calls import (
     stop_propagation,
     unshare,
 )
+from bascule.linux.userns import forbidding
 
 _START_SECONDS = 30.0
 _MAP_PROGRAMS = ("/usr/bin/newuidmap", "/usr/bin/newgidmap")
@@ -141,9 +142,11 @@ def start_warden(start: Start) -> socket.socket:
             map_ids(child, told, start.subordinate)
         os.write(go, b"g")
         _await_start(told)
-    except BaseException:
+    except BaseException as error:
         os.kill(child, signal.SIGKILL)
         ours.close()
+        if start.subordinate is not None and isinstance(error, Unavailable) and error.code == "warden_start":
+            raise _without_rights(error) from None
         raise
     finally:
         os.close(told)
@@ -227,11 +230,7 @@ def map_ids(child: int, told: int, subordinate: Subordinate) -> None:
     line = _read_line(told, time.monotonic() + _START_SECONDS)
     if line != b"u\n":
         detail = json.loads(line)["message"] if line else "no answer"
-        raise Unavailable(
-            "userns_unavailable",
-            f"this account cannot make a user namespace: {detail}",
-            "allow unprivileged user namespaces, or start as root",
-        )
+        raise _no_namespace(detail)
     if not subordinate.count:
         _map_alone(child)
         return
@@ -249,11 +248,25 @@ def map_ids(child: int, told: int, subordinate: Subordinate) -> None:
             raise Unavailable("uidmap_refused", f"{program}: {said}", "see /etc/subuid and /etc/subgid")
 
 
+def _no_namespace(detail: str) -> Unavailable:
+    setting = forbidding()
+    if setting is None:
+        what, remedy = detail, "allow this account to make user namespaces"
+    else:
+        what, remedy = f"{detail}; {setting.name} is {setting.forbids}", setting.remedy
+    return Unavailable("userns_unavailable", f"this account cannot make a user namespace: {what}", remedy)
+
+
+def _without_rights(error: Unavailable) -> Unavailable:
+    """A user namespace was made; where every right in it is denied, name what denies it."""
+    return error if forbidding() is None else _no_namespace(error.message)
+
+
 def _map_alone(child: int) -> None:
     try:
         map_account(str(child), 0, os.getuid(), os.getgid())
     except OSError as error:
-        raise Unavailable("userns_unavailable", f"this account cannot be mapped alone: {error.strerror}") from None
+        raise _no_namespace(f"{error.strerror}") from None
 
 
 def needed_paths(home: str, source: str) -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bascule.sandboxes.warden.report import Report, has_started, read_report
+from bascule.sandboxes.warden.report import BOX_FAILED, Report, has_started, read_report, why_not
 
 STARTED = b'{ "child-pid": 2, "net-namespace": 1 }\n'
 
@@ -38,3 +40,15 @@ def test_noise_is_survived_and_never_a_success_of_a_box_that_failed(text: bytes,
     found = read_report(text, code, killed=killed)
     if b"exit-code" not in text and not killed and code >= 0:
         assert found.problem
+
+
+@pytest.mark.parametrize(
+    ("problem", "value", "named"),
+    [(BOX_FAILED, "1", True), (BOX_FAILED, "0", False), ("box_setup", "1", False), ("", "1", False)],
+)
+def test_a_box_that_was_not_made_names_the_setting_that_may_be_why(
+    tmp_path: Path, problem: str, value: str, named: bool
+) -> None:
+    (tmp_path / "kernel").mkdir()
+    (tmp_path / "kernel" / "apparmor_restrict_unprivileged_userns").write_text(f"{value}\n")
+    assert ("kernel.apparmor_restrict_unprivileged_userns" in why_not(problem, tmp_path)) is named

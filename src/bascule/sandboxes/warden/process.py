@@ -44,7 +44,7 @@ from bascule.sandboxes.warden.messages import (
     Stop,
     parse,
 )
-from bascule.sandboxes.warden.report import has_started, read_report
+from bascule.sandboxes.warden.report import has_started, read_report, why_not
 from bascule.sandboxes.warden.sources import Hashes, OpenMount, check_tools, close_all, open_stage
 from bascule.sandboxes.warden.spares import Spares
 from bascule.sandboxes.warden.stage import BOX_CODE, Agent
@@ -309,7 +309,7 @@ class Warden:
             self._channel.send({**done, "timed_out": box.timed_out})
         else:
             problem, message = said.problem or "box_failed", said.message or "no box came up"
-            self._channel.send({"id": box.request, "ok": False, "code": problem, "message": message})
+            self._channel.send({"id": box.request, "ok": False, "code": problem, "message": message + why_not(problem)})
         for waiting in list(self._waiting):
             waiting.boxes.discard(box.number)
             if not waiting.boxes:

@@ -1,4 +1,4 @@
-"""Reading what bubblewrap, or our own child before it, said of a box; pure.
+"""Reading what bubblewrap, or our own child before it, said of a box, and why none can be.
 
 Stops: a box that never came up being taken for a program that failed.
 """
@@ -7,6 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
+
+from bascule.linux.userns import SETTINGS_ROOT, forbidding
+
+BOX_FAILED = "box_failed"
+"""Code of a box that bubblewrap did not make."""
 
 _SIGKILL = 9
 
@@ -18,6 +24,17 @@ class Report:
     problem: str
     message: str
     status: int
+
+
+def why_not(problem: str, root: Path = SETTINGS_ROOT) -> str:
+    """Return, to be added to a message, which setting may be why bubblewrap made no box; else the empty string.
+
+    Args:
+        problem: code of what went wrong.
+        root: where the kernel shows its settings.
+    """
+    setting = forbidding(root) if problem == BOX_FAILED else None
+    return f"; perhaps because {setting.name} is {setting.forbids} ({setting.remedy})" if setting is not None else ""
 
 
 def has_started(text: bytes) -> bool:
@@ -48,4 +65,4 @@ def read_report(text: bytes, code: int, *, killed: bool) -> Report:
         return Report("", "", exit_code)
     if killed or code < 0:
         return Report("", "", 128 + (-code if code < 0 else _SIGKILL))
-    return Report("box_failed", "the box could not be set up", code)
+    return Report(BOX_FAILED, "the box could not be set up", code)
