@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +147,40 @@ def test_a_turn_whose_asker_leaves_is_stopped_with_its_question(house: Living) -
     # The session takes new words: the script's next line is reached, though it hopes for more than it is told.
     again = verb(house.home, "send", MAIN, "and on", "--session", session)
     assert "[script_expectation]" in again.stderr
+
+
+def test_without_a_gateway_a_turn_that_asks_waits_for_the_next_one(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.touch()
+    outside.chmod(0o666)
+    home = Living(tmp_path / "home")
+    assert verb(home.home, "init", "--team", "bruba").returncode == 0
+    asks = line("", ("write", {"path": str(outside), "content": "x", "append": True}))
+    (home.home / "script.jsonl").write_text(f"{asks}\n{line('went on')}\n")
+    model = 'models: { default: "script:script.jsonl",'
+    home.change("bascule.json5", lambda text: text.replace("models: {", model, 1))
+    sending = verb(home.home, "send", MAIN, "go")
+    assert (sending.returncode, "bascule gateway start" in sending.stderr) == (3, True)
+    waiting = json.loads(verb(home.home, "approvals", "list", "--json").stdout)
+    assert [row["state"] for row in waiting] == ["pending"]
+    assert "[session_busy]" in verb(home.home, "send", MAIN, "again").stderr
+    assert verb(home.home, "approvals", "approve", waiting[0]["id"]).returncode == 0
+    assert outside.read_text() == ""
+    home.start()
+    try:
+        wait_for(lambda: "went on" in transcript(home, "main"))
+        assert outside.read_text() == "x"
+    finally:
+        home.stop()
+    verb(home.home, "sessions", "reset", f"agent:{MAIN}:main")
+    assert verb(home.home, "send", MAIN, "go").returncode == 3
+    assert verb(home.home, "sessions", "reset", f"agent:{MAIN}:main").returncode == 0
+    assert json.loads(verb(home.home, "approvals", "list", "--json").stdout) == []
+    assert outside.read_text() == "x"
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    for _ in range(60):
+        if true():
+            return
+    raise AssertionError("it did not come about")
