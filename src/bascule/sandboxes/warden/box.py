@@ -1,10 +1,11 @@
-"""What the warden remembers of each box it makes: plain values.
+"""What the warden remembers of each box it makes.
 
 Stops: nothing by itself.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 from bascule.core.ids import AgentId
@@ -23,6 +24,8 @@ class Box:
         pid: bubblewrap's, which is the first process of the box's namespace.
         pidfd: readable once that one is gone.
         status: where bubblewrap reports; -1 once closed.
+        view: its mount namespace, held so that the kernel takes it apart after the exit is told and not before, which
+            takes as long as all processors need to let go of it; -1 if it was gone already.
         group: its control group.
         memory_limit: bytes in force, 0 for none.
         pids_limit: processes in force, 0 for none.
@@ -40,6 +43,7 @@ class Box:
     pid: int
     pidfd: int
     status: int
+    view: int
     group: Group
     memory_limit: int
     pids_limit: int
@@ -68,3 +72,11 @@ class Waiting:
 
     request: int
     boxes: set[int] = field(default_factory=set)
+
+
+def mount_namespace(pid: int) -> int:
+    """Return a descriptor of a child's mount namespace; -1 if it cannot be had."""
+    try:
+        return os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1

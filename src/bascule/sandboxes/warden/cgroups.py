@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,7 +199,7 @@ def _claim(parent: Path) -> tuple[Path, int]:
             continue
         finally:
             os.close(descriptor)
-    base = parent / (_PREFIX + secrets.token_hex(8))
+    base = parent / (_PREFIX + os.urandom(8).hex())
     base.mkdir()
     lock = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     fcntl.flock(lock, fcntl.LOCK_EX)

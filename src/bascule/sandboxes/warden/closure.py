@@ -166,7 +166,7 @@ class Closures:
 
     def _find(self, path: str) -> tuple[tuple[str, ...], bool]:
         try:
-            seen = Path(path).stat()
+            seen = os.stat(path)
         except OSError as error:
             raise Unavailable("program_missing", f"{path}: {error.strerror}") from None
         key = (path, seen.st_ino, seen.st_ctime_ns, seen.st_mtime_ns, seen.st_size)
@@ -215,8 +215,11 @@ class Closures:
 
 def both_names(asked: str) -> tuple[str, str]:
     """Return a file's real path, and the path it is asked for by with links in its directories resolved."""
+    real = os.path.realpath(asked)
+    if real == asked:
+        return real, asked
     folder, _, name = asked.rpartition("/")
-    return os.path.realpath(asked), f"{os.path.realpath(folder or '/')}/{name}".replace("//", "/")
+    return real, f"{os.path.realpath(folder or '/')}/{name}".replace("//", "/")
 
 
 def _dynamic_of(path: str) -> Dynamic:

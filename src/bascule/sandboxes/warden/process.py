@@ -20,7 +20,7 @@ from bascule.sandboxes.bubblewrap.argv import Descriptors, box_argv
 from bascule.sandboxes.seccomp import box_filter
 from bascule.sandboxes.warden import contents
 from bascule.sandboxes.warden.accounts import SINGLE, IdMap, measure, told_apart
-from bascule.sandboxes.warden.box import Box, Waiting, Wanted
+from bascule.sandboxes.warden.box import Box, Waiting, Wanted, mount_namespace
 from bascule.sandboxes.warden.cgroups import Cgroups, detect
 from bascule.sandboxes.warden.channel import Channel, id_of
 from bascule.sandboxes.warden.closure import Closures, configured_directories
@@ -242,6 +242,7 @@ class Warden:
             pid=spare.pid,
             pidfd=os.pidfd_open(spare.pid),
             status=status,
+            view=mount_namespace(spare.pid),
             group=spare.group,
             memory_limit=memory_limit,
             pids_limit=pids_limit,
@@ -310,6 +311,8 @@ class Warden:
         else:
             problem, message = said.problem or "box_failed", said.message or "no box came up"
             self._channel.send({"id": box.request, "ok": False, "code": problem, "message": message + why_not(problem)})
+        if box.view >= 0:
+            os.close(box.view)
         for waiting in list(self._waiting):
             waiting.boxes.discard(box.number)
             if not waiting.boxes:
