@@ -52,6 +52,9 @@ class Questions:
     async def open(self, call, decision, card, seq, policy):
         if self.full:
             raise Unavailable("desk_full", "too many questions are open")
+        standing = await self.matching(call, policy)
+        if standing is not None:
+            return standing
         row = Approval(
             f"apr_{len(self.rows)}", "CODE", call.digest, call.agent, call.session, call.tool, State.PENDING,
             NOW, NOW + 600, tuple(card), "", policy.version, seq,

@@ -73,6 +73,22 @@ async def _ask_then_yes(house: House):
     return await crossing
 
 
+def test_of_two_that_wait_for_one_yes_one_runs():
+    house = House()
+
+    async def both():
+        outside = proposal("read", '{"path":"/etc/hosts"}')
+        crossings = [asyncio.create_task(house.gate.cross(outside, wait=30)) for _ in range(2)]
+        while house.reached.count(Boundary.ASKED) < 2:
+            await asyncio.sleep(0)
+        house.desk.answer("apr_0", State.APPROVED)
+        return await asyncio.gather(*crossings)
+
+    crossings = asyncio.run(both())
+    assert [crossing.outcome is not None for crossing in crossings].count(True) == 1
+    assert (len(house.desk.rows), house.ledger.kinds.count("started")) == (1, 1)
+
+
 def test_a_call_that_asks_has_no_effect_until_yes_and_then_exactly_one():
     house = House()
     asked = house.cross("read", {"path": "/etc/hosts"})
