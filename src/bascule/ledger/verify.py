@@ -215,19 +215,24 @@ def _signed(heads: set[Head], public: Ed25519PublicKey, problems: list[Problem])
 
 def _walk(connection: apsw.Connection, walk: _Walk, wanted: set[int]) -> None:
     """Follow the chain from where ``walk`` stands to its end or its first fault."""
-    sha256, separators, last, expected = hashlib.sha256, COLUMNS_BEFORE_BODY, walk.last, walk.seq + 1
+    # Copying an empty hash is quicker than making one, and looking for one separator in the long body than counting.
+    fresh, separators, last, expected = hashlib.sha256().copy, COLUMNS_BEFORE_BODY - 1, walk.last, walk.seq + 1
     rows = _rows(connection, walk.seq)
     try:
         for row in rows:
             seq, at, kind, agent, session, digest, parent, body, prev, hash_ = row
             written = "" if parent is None else str(parent)
             try:
-                text = SEPARATOR.join((str(seq), at, kind, agent, session, digest, written, body))
-                found = sha256(last + text.encode()).digest()
+                head = SEPARATOR.join((str(seq), at, kind, agent, session, digest, written))
+                running = fresh()
+                running.update(last)
+                running.update(f"{head}{SEPARATOR}{body}".encode())
+                loose = SEPARATOR in body or head.count(SEPARATOR) != separators
             except (TypeError, UnicodeEncodeError):
                 walk.problem = Problem("altered", expected, f"record {seq} has a column of another type")
                 break
-            bad = found != hash_ or prev != last or seq != expected or text.count(SEPARATOR) != separators
+            found = running.digest()
+            bad = found != hash_ or prev != last or seq != expected or loose
             if bad or (parent is not None and parent.__class__ is not int):
                 walk.problem = _diagnose(connection, row, expected, last)
                 break
