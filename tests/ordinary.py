@@ -10,17 +10,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import bascule
 from bascule.host import gateway_view
 from bascule.host.split import needed_paths
+from bascule.linux.calls import CLONE_NEWUSER, unshare
 
 SOURCE = str(Path(bascule.__file__).resolve().parents[1])
+BASCULE = str(Path(sys.executable).with_name("bascule"))
 NAME = "throwaway"
 OTHER_GROUP = 27
 """A group the user is in besides its own; no box may be."""
@@ -33,21 +36,48 @@ class Person:
     folder: Path
     uid: int
     first: int
+    bots: str = "bots"
 
     @property
     def home(self) -> Path:
         """Where its agents live."""
-        return self.folder / "bots"
+        return self.folder / self.bots
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run one command as the user would from a shell."""
-        command = [sys.executable, "-P", str(Path(__file__).resolve()), str(self.folder), str(self.uid), *words]
+    def beside(self, bots: str) -> Person:
+        """The same user with another home."""
+        return replace(self, bots=bots)
+
+    def _command(self, words: tuple[str, ...], *, namespaces: bool) -> tuple[list[str], dict[str, str]]:
+        mode = "namespaces" if namespaces else "none"
+        command = [sys.executable, "-P", str(Path(__file__).resolve()), mode, str(self.folder), str(self.uid), *words]
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "PYTHONPATH": SOURCE, "COLUMNS": "300"}
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+        return command, {**environment, "TERM": "dumb"}
 
-    def verb(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, namespaces: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run one command as the user would from a shell; without ``namespaces`` the machine forbids user namespaces."""
+        command, environment = self._command(words, namespaces=namespaces)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=False, env=environment, stdin=subprocess.DEVNULL
+        )
+
+    def typed(self, text: str, *words: str) -> str:
+        """Run one verb on a terminal, type ``text``, and return what the terminal showed."""
+        command, environment = self._command((BASCULE, "--home", str(self.home), *words), namespaces=True)
+        ours, theirs = os.openpty()
+        with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as running:
+            os.close(theirs)
+            os.write(ours, text.encode())
+            shown = b""
+            with suppress(OSError):  # what reading a terminal gives that nobody holds any more
+                while part := os.read(ours, 4096):
+                    shown += part
+            running.wait(60)
+        os.close(ours)
+        return shown.decode("utf-8", "replace")
+
+    def verb(self, *words: str, namespaces: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one ``bascule`` verb."""
-        return self.run(str(Path(sys.executable).with_name("bascule")), "--home", str(self.home), *words)
+        return self.run(BASCULE, "--home", str(self.home), *words, namespaces=namespaces)
 
     def call(self, tool: str, *words: str, agent: str = "main", **args: Any) -> dict[str, Any]:
         """Make one call and return its report; further ``words`` are the verb's."""
@@ -70,6 +100,16 @@ class Person:
                     continue
                 found += [int(entry.name)] if self.owns(uid) else []
         return found
+
+
+def until(done: Callable[[], bool]) -> bool:
+    """Wait for what the kernel or another process is about to do; False if it does not within a good while."""
+    end = time.monotonic() + 20
+    while not done():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def fields(pid: int) -> dict[str, str]:
@@ -104,13 +144,29 @@ def ordinary(folder: Path, *, subordinate: bool = True) -> Iterator[Person]:
             person.verb("gateway", "stop")
 
 
-def _become(folder: Path, uid: int, words: list[str]) -> None:
+def _forbid_namespaces() -> None:
+    """Go into a user namespace like the machine itself, but for one setting that forbids any more of them."""
+    (waits, go), parent = os.pipe(), os.getpid()
+    if (child := os.fork()) == 0:
+        os.read(waits, 1)
+        for name in ("uid_map", "gid_map"):
+            Path(f"/proc/{parent}/{name}").write_text("0 0 4294967295")
+        os._exit(0)
+    unshare(CLONE_NEWUSER)
+    os.write(go, b"g")
+    os.waitpid(child, 0)
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+
+
+def _become(mode: str, folder: Path, uid: int, words: list[str]) -> None:
     """The child: put the account over the machine's tables, become it for good, and be what was asked for."""
     gateway_view.enter((*needed_paths(str(folder), SOURCE), str(folder / "etc")), uid)
     for table in (folder / "etc").iterdir():
         if not Path("/etc", table.name).exists():
             raise SystemExit(f"/etc/{table.name} is missing on this machine")
         subprocess.run(["/usr/bin/mount", "--bind", str(table), f"/etc/{table.name}"], check=True)
+    if mode == "none":
+        _forbid_namespaces()
     os.setgroups([uid, OTHER_GROUP])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
@@ -120,4 +176,4 @@ def _become(folder: Path, uid: int, words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    _become(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    _become(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
