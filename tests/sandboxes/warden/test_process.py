@@ -67,7 +67,7 @@ def run(**change: object) -> bytes:
         ({"agent": "nobody"}, 3, "agent_unknown"),
         ({"program": "/usr/bin/none-such"}, 3, "program_missing"),
         ({"program": "/bin/true"}, 3, "program_changed"),
-        ({"mounts": [{"path": "/etc", "writable": False}]}, 3, "mount_refused"),
+        ({"mounts": [{"path": "/etc/shadow", "writable": False}]}, 3, "mount_refused"),
         ({"needs": ["/proc/kcore"]}, 3, "mount_refused"),
         ({"uid": 0}, 3, "warden_fields"),
     ],

@@ -7,12 +7,14 @@ process is bubblewrap: when that one is dead, all are. Does not stop: flaws of t
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import resource
 import signal
 import socket
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -293,8 +295,7 @@ def _lay_out(stage: Stage, mounts: list[OpenMount]) -> None:
     for mount in mounts:
         _attach(mount)
     for place in stage.hidden:
-        mount_tmpfs(STAGE + place, mode=0o755, size=4096)
-        restrict_mount(STAGE + place, MountFlag.READ_ONLY)
+        _cover(STAGE + place)
     for place, content in stage.files.items():
         if not os.path.lexists(STAGE + place):
             with open(STAGE + place, "x", encoding="utf-8") as file:
@@ -304,6 +305,27 @@ def _lay_out(stage: Stage, mounts: list[OpenMount]) -> None:
             os.makedirs(os.path.dirname(STAGE + place), 0o755, exist_ok=True)
             os.symlink(target, STAGE + place)
     restrict_mount(STAGE, MountFlag.READ_ONLY)
+
+
+def _cover(target: str) -> None:
+    """Put emptiness over a place, if anything stands there.
+
+    Raises:
+        OSError: it is a link (what it leads to would stay uncovered), or cannot be covered.
+    """
+    try:
+        mode = os.lstat(target).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, "a secret is a link and cannot be covered", target)
+    if stat.S_ISDIR(mode):
+        mount_tmpfs(target, mode=0o755, size=4096)
+        restrict_mount(target, MountFlag.READ_ONLY)
+        return
+    tree = _clone(f"{STAGE}/dev/null", MountFlag.READ_ONLY | MountFlag.NO_DEVICES | MountFlag.NO_EXEC)
+    attach_mount(tree, target)
+    os.close(tree)
 
 
 def _attach(mount: OpenMount) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bascule.core.confinement import Mount
-from bascule.core.paths import BOX_ROOT, BOX_SHARED, OWN_DIRECTORIES, is_within
+from bascule.core.paths import BOX_ROOT, BOX_SHARED, OWN_DIRECTORIES, SECRET_FILES, is_within
 
 BOX_CANARY = "/canary"
 """Where a worker finds the file that only the gateway may read."""
@@ -49,7 +49,7 @@ class Stage:
 
     Attributes:
         binds: in the order they are mounted.
-        hidden: directories covered by an empty read-only one.
+        hidden: places covered by emptiness, where something stands there.
         links: symbolic links by their place, made only where nothing stands.
         files: small files of our own by their place.
         scratch_bytes: size of the box's ``/tmp``.
@@ -125,6 +125,20 @@ class Supplies:
     writable: bool
 
 
+def secrets_in(granted: Iterable[Bind]) -> tuple[str, ...]:
+    """Return the system's secrets that lie below a granted directory, as the box would see them.
+
+    A yes to ``/etc`` is a yes to everything in it but these: what no approval reaches by name, none reaches by way of
+    the directory that holds it.
+    """
+    return tuple(
+        bind.target + secret[len(bind.source) :]
+        for bind in granted
+        for secret in SECRET_FILES
+        if secret != bind.source and is_within(secret, bind.source)
+    )
+
+
 def program_stage(
     agent: Agent, supplies: Supplies, *, mentions_root: bool, tools: Iterable[str], scratch_bytes: int
 ) -> Stage:
@@ -142,7 +156,7 @@ def program_stage(
     if agent.tools_safe:
         own += [Bind(tool, place + tool[len(agent.root) :], executable=True) for tool in tools for place in places]
     system = [Bind(source, target, executable=True) for source, target in supplies.files.items()]
-    hidden = () if agent.tools_safe else tuple(f"{place}/tools" for place in places)
+    hidden = (*secrets_in(supplies.granted), *(() if agent.tools_safe else (f"{place}/tools" for place in places)))
     links = {**_LINKS, **supplies.named}
     return Stage((*supplies.granted, *system, *own), hidden, links, identity_files(agent.uid), scratch_bytes)
 
@@ -161,6 +175,6 @@ def worker_stage(agent: Agent, supplies: Supplies, *, code: str, canary: str) ->
     if canary:
         system.append(Bind(canary, BOX_CANARY))
     own = _agent_binds(agent, BOX_ROOT, writable=supplies.writable)
-    hidden = () if agent.tools_safe else (f"{BOX_ROOT}/tools",)
+    hidden = (*secrets_in(supplies.granted), *(() if agent.tools_safe else (f"{BOX_ROOT}/tools",)))
     links = {**_LINKS, **supplies.named}
     return Stage((*supplies.granted, *system, *own), hidden, links, identity_files(agent.uid), 1 << 20)
