@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.living import Living, content, effect, living
 
 pytestmark = pytest.mark.live
