@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import struct
 from enum import IntFlag
 from pathlib import Path
@@ -21,6 +22,7 @@ _MOVE_MOUNT = 429
 _OPENAT2 = 437
 _MOUNT_SETATTR = 442
 
+_CLONE = {"x86_64": 56, "aarch64": 220}
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 _AT_FDCWD = -100
@@ -39,6 +41,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 
+_CLONE_PARENT = 0x00008000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
@@ -214,6 +217,26 @@ def stop_propagation(*, receive: bool = False) -> None:
     kind = _MS_SLAVE if receive else _MS_PRIVATE
     if _LIBC.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | kind), None) != 0:
         raise _fail("mount propagation")
+
+
+def fork_for_parent(flags: int) -> int:
+    """Fork on behalf of the caller's parent: the new process is its child, which it alone can wait for.
+
+    Python is not told, so the caller has one thread, and the new process none of what ``os.register_at_fork`` arranges.
+
+    Args:
+        flags: namespaces the new process is the first one of (``CLONE_NEW*``).
+
+    Returns:
+        0 in the new process; in the caller, its number.
+
+    Raises:
+        OSError: as the kernel says; ``ENOSYS`` on an architecture whose number is not known.
+    """
+    number = _CLONE.get(os.uname().machine)
+    if number is None:
+        raise OSError(38, "clone: number unknown on this architecture")
+    return _syscall("clone", number, flags | _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
 
 
 def unshare(flags: int) -> None:

@@ -22,7 +22,6 @@ from pathlib import Path
 from bascule.core.confinement import Limits
 from bascule.linux.calls import (
     CLONE_NEWNS,
-    CLONE_NEWPID,
     MountFlag,
     attach_mount,
     become_account,
@@ -34,13 +33,13 @@ from bascule.linux.calls import (
     mount_proc,
     mount_tmpfs,
     restrict_mount,
-    set_namespace,
     stop_propagation,
     unshare,
 )
 from bascule.sandboxes.bubblewrap.argv import STAGE
 from bascule.sandboxes.warden.cgroups import Group
 from bascule.sandboxes.warden.channel import receive
+from bascule.sandboxes.warden.nursery import Nursery
 from bascule.sandboxes.warden.sources import OpenMount
 from bascule.sandboxes.warden.stage import DEVICES, SCRATCH, Stage
 
@@ -107,30 +106,25 @@ class Spare:
     group: Group
 
 
-def make_spare(own_pid_namespace: int, group: Group, seccomp: bytes) -> Spare:
-    """Fork a child that waits for one order.
-
-    Args:
-        own_pid_namespace: descriptor of the warden's own process namespace, to come back to.
-        group: control group it joins.
-        seccomp: the filter its box will start under.
+def make_spare(nursery: Nursery, group: Group) -> Spare:
+    """Make a child that waits for one order, in a control group.
 
     Raises:
         OSError: no process can be made.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        unshare(CLONE_NEWPID)
         try:
-            pid = os.fork()
-            if pid == 0:
-                _child(theirs, group, seccomp)
+            pid = nursery.make(json.dumps([str(directory) for directory in group.directories]).encode(), theirs)
         except OSError:
             ours.close()
             raise
-        finally:
-            set_namespace(own_pid_namespace, CLONE_NEWPID)
     return Spare(pid, ours, group)
+
+
+def read_group(told: bytes) -> Group:
+    """Return the group of :func:`make_spare`, as the child was told."""
+    return Group(tuple(Path(directory) for directory in json.loads(told)))
 
 
 def give_order(spare: Spare, order: Order) -> None:
@@ -187,8 +181,14 @@ def _take_order(orders: socket.socket) -> Order:
     )
 
 
-def _child(orders: socket.socket, group: Group, seccomp: bytes) -> None:
-    """Never returns: becomes bubblewrap, or reports and exits."""
+def become_spare(orders: socket.socket, group: Group, seccomp: bytes) -> None:
+    """Never returns: waits for its order, then becomes bubblewrap, or reports and exits.
+
+    Args:
+        orders: where the order comes from.
+        group: control group it joins.
+        seccomp: the filter its box will start under.
+    """
     report = -1
     try:
         # Whoever holds a copy of another's socket keeps its peer from noticing that the other is gone.

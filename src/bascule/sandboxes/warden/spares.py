@@ -12,7 +12,8 @@ from collections import deque
 
 from bascule.core.errors import Unavailable
 from bascule.sandboxes.warden.cgroups import Cgroups
-from bascule.sandboxes.warden.launch import Spare, make_spare
+from bascule.sandboxes.warden.launch import Spare, become_spare, make_spare, read_group
+from bascule.sandboxes.warden.nursery import Nursery
 
 _READY = 3
 """How many are kept; a pipeline of three starts without waiting."""
@@ -23,8 +24,7 @@ class Spares:
 
     def __init__(self, groups: Cgroups, seccomp: bytes) -> None:
         self._groups = groups
-        self._seccomp = seccomp
-        self._pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._nursery = Nursery(lambda orders, told: become_spare(orders, read_group(told), seccomp))
         self._ready: deque[Spare] = deque()
 
     @property
@@ -56,11 +56,12 @@ class Spares:
         """End all."""
         while self._ready:
             self.discard(self._ready.popleft())
+        self._nursery.end()
 
     def _make(self) -> Spare:
         group = self._groups.lend()
         try:
-            return make_spare(self._pid_namespace, group, self._seccomp)
+            return make_spare(self._nursery, group)
         except OSError as error:
             self._groups.take_back(group)
             raise Unavailable("box_fork", f"no process can be made: {os.strerror(error.errno or 0)}") from None
