@@ -33,6 +33,27 @@ def test_the_security_model_describes_every_layer() -> None:
     assert LAYER_HEADING.findall("### 1. Its own account (`l1_account`)\n") == ["l1_account"]
 
 
+TRIED = re.compile(r"`(tests/attacks/test_\w+\.py)`")
+
+
+def test_every_layer_names_the_live_tests_that_attack_it() -> None:
+    sections = re.split(r"(?m)^(?=## )", (DOCS / "security-model.md").read_text("utf-8"))
+    tried = {found[1]: TRIED.findall(part) for part in sections if (found := LAYER_HEADING.match(part))}
+    assert set(tried) == {module.NAME for module in LAYERS}
+    for layer, files in tried.items():
+        assert files, f"{layer} names no live test"
+        for name in files:
+            text = (ROOT / name).read_text("utf-8")
+            assert "mark.live" in text, f"{name} is not live"
+            assert re.search(r"without|unboxed|naive|careless|plain", text), f"{name} never tries it without the wall"
+
+
+def test_every_threat_has_a_test_named_after_it() -> None:
+    threats = set(re.findall(r"^\| (T\d\d) \|", (DOCS / "threat-model.md").read_text("utf-8"), re.MULTILINE))
+    tested = {path.name[5:8].upper() for path in (ROOT / "tests" / "attacks").glob("test_t*.py")}
+    assert threats == tested
+
+
 def help_text(words: str) -> str:
     program = (
         f"import sys; sys.path.insert(0, {str(SRC.parent)!r})\n"
