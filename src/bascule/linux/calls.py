@@ -249,16 +249,6 @@ def unshare(flags: int) -> None:
         raise _fail("unshare")
 
 
-def set_namespace(descriptor: int, kind: int) -> None:
-    """Enter the namespace that ``descriptor`` has open.
-
-    Raises:
-        OSError: as the kernel says.
-    """
-    if _LIBC.setns(descriptor, kind) != 0:
-        raise _fail("setns")
-
-
 def forbid_new_privileges() -> None:
     """Set ``no_new_privs``: from now on no program file raises privileges.
 
