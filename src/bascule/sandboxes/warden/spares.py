@@ -15,8 +15,8 @@ from bascule.sandboxes.warden.cgroups import Cgroups
 from bascule.sandboxes.warden.launch import Spare, become_spare, make_spare, read_group
 from bascule.sandboxes.warden.nursery import Nursery
 
-_READY = 3
-"""How many are kept; a pipeline of three starts without waiting."""
+_READY = 2
+"""How many are kept, at 3.6 MB each; a pipeline of two starts without waiting."""
 
 
 class Spares:
