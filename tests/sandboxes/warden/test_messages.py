@@ -159,10 +159,16 @@ HERE = Territory("/home/op/.bascule", ("/opt/code",))
     ],
 )
 def test_mount_of_what_is_nobodys_to_grant_is_refused(path: str) -> None:
-    HERE.check_mount("/srv/data")
-    HERE.check_mount("/home/op/.bascule/shared/packets")
+    HERE.check_mount("/srv/data", writable=True)
+    HERE.check_mount("/etc", writable=False)
+    HERE.check_mount("/home/op/.bascule/shared/packets", writable=True)
     with pytest.raises(Malformed):
-        HERE.check_mount(path)
+        HERE.check_mount(path, writable=False)
+
+
+def test_what_holds_secrets_is_never_given_to_be_written() -> None:
+    with pytest.raises(Malformed):
+        HERE.check_mount("/etc", writable=True)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures
     """
     territory = config.territory
     for mount in request.mounts:
-        territory.check_mount(mount.path)
+        territory.check_mount(mount.path, writable=mount.writable)
     found = Found()
     territory.check_program(request.program, request.agent)
     tools: list[str] = []
@@ -126,7 +126,7 @@ def of_worker(request: StartWorker, agent: Agent, config: WardenConfig, closures
         Unavailable: Python or one of its libraries is missing.
     """
     for mount in request.mounts:
-        config.territory.check_mount(mount.path)
+        config.territory.check_mount(mount.path, writable=mount.writable)
     found = Found()
     found.files[config.library] = config.library
     for path in (config.python, *config.extensions):

@@ -281,11 +281,12 @@ class Territory:
         """The agent's directory."""
         return f"{self.home}/agents/{agent}"
 
-    def check_mount(self, path: str) -> None:
+    def check_mount(self, path: str, *, writable: bool) -> None:
         """Refuse a mount source that is no operator's to grant.
 
         Raises:
-            Malformed: the home (but its ``shared/``), what contains it, protected trees, secrets, kernel interfaces.
+            Malformed: the home (but its ``shared/``), what contains it, protected trees, secrets, kernel interfaces;
+                and, to be written, what contains secrets.
         """
         shared = f"{self.home}/shared"
         if path != shared and is_within(path, shared):
@@ -293,6 +294,8 @@ class Territory:
         closed = (self.home, *self.protected, "/workspace", "/workspaces")
         if any(is_within(path, root) or is_within(root, path) for root in closed):
             raise Malformed("mount_refused", f"{path[:200]} is not a path a box may be given")
+        if writable and any(is_within(root, path) for root in SECRET_FILES):
+            raise Malformed("mount_refused", f"{path[:200]} holds secrets, so no box is given it to write")
         self._check_common(path)
 
     def check_program(self, path: str, agent: AgentId) -> None:
