@@ -127,6 +127,9 @@ class Pipeline:
             source = following
         # Closing every copy lets readers see the end, and lets waiting boxes go.
         self._descriptors.close()
+        if any(collector.truncated for collector in self._collectors):
+            # It said too much before the warden's answer had named it, so nothing could be killed then.
+            self._kill_soon()
 
     def _input(self) -> int:
         if not self._request.stdin:
