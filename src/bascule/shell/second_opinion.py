@@ -40,8 +40,11 @@ def check(text: str, tokens: Sequence[Token]) -> None:
         Malformed: ``shell_disagreement``, for any other reading, error or unexpected construct.
     """
     source = text.encode("utf-8")
-    # A parser is cheap and not safe to share between threads, so each question gets its own.
-    root = Parser(_LANGUAGE).parse(source).root_node
+    # A parser is cheap and not safe to share between threads, so each question gets its own. Parser and tree are kept
+    # by name until the answer is read: a node is a view into memory that is theirs.
+    parser = Parser(_LANGUAGE)
+    tree = parser.parse(source)
+    root = tree.root_node
     if root.has_error:
         raise _refuse("sees an error")
     if _items(root) != _ours(text, source, tokens):
