@@ -15,9 +15,9 @@ from bascule.control import place
 from bascule.control.access import Access
 from bascule.control.client import Client
 from bascule.control.server import Hello, Server
-from bascule.control.service import Caller, CallRequest
 from bascule.core.canonical import read_arguments
 from bascule.core.errors import Malformed, NotPermitted, Unavailable
+from bascule.service.port import Caller, CallRequest
 
 LABEL = {"integrity": "untrusted", "confidentiality": "private", "sources": ["cli"]}
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bascule.control import protocol, server
 from bascule.control.protocol import Cancel, Decoder, Request, encode, error_frame, parse_request, read_error
-from bascule.control.service import CallRequest, Service
 from bascule.core.errors import BasculeError, Malformed, NotPermitted, Tampered, Unavailable
+from bascule.service.port import CallRequest, Service
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -11,15 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from bascule.app import reports
-from bascule.control.service import Caller
-from bascule.control.shapes import (
-    AnsweredEvent,
-    ApprovalEvent,
-    DoneEvent,
-    TextEvent,
-    ToolEvent,
-    TurnEvent,
-)
 from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import SessionKey, main_session, parse_session_key
 from bascule.core.label import OPERATOR
@@ -42,6 +33,15 @@ from bascule.runtime.events import (
 from bascule.runtime.history import Turn
 from bascule.runtime.providers.port import Provider
 from bascule.runtime.turns import Turns, Words
+from bascule.service.port import Caller
+from bascule.service.shapes import (
+    AnsweredEvent,
+    ApprovalEvent,
+    DoneEvent,
+    TextEvent,
+    ToolEvent,
+    TurnEvent,
+)
 
 Prompts = Callable[[AgentPolicy, SessionKey], Awaitable[str]]
 """Returns what an agent is told first in a session; MEMORY.md is part of it in the operator's own main session only."""

@@ -15,24 +15,6 @@ from dataclasses import dataclass
 from bascule.app import portraits, reports
 from bascule.app.brake import Brake
 from bascule.app.conversation import Conversations
-from bascule.control.service import Caller, CallRequest
-from bascule.control.shapes import (
-    AgentDetail,
-    AgentRow,
-    ApprovalDetail,
-    ApprovalRow,
-    CallReport,
-    CheckBody,
-    ErrorBody,
-    ExplainBody,
-    PolicyFiles,
-    ProbeBody,
-    RecordRow,
-    SessionDetail,
-    SessionRow,
-    StatusBody,
-    TurnEvent,
-)
 from bascule.core.answer import State
 from bascule.core.call import Proposal
 from bascule.core.canonical import Json
@@ -49,6 +31,24 @@ from bascule.host.posture import Snapshots
 from bascule.ledger.chain import Record
 from bascule.ledger.store import Ledger
 from bascule.runtime.sessions import SessionInfo, Sessions
+from bascule.service.port import Caller, CallRequest
+from bascule.service.shapes import (
+    AgentDetail,
+    AgentRow,
+    ApprovalDetail,
+    ApprovalRow,
+    CallReport,
+    CheckBody,
+    ErrorBody,
+    ExplainBody,
+    PolicyFiles,
+    ProbeBody,
+    RecordRow,
+    SessionDetail,
+    SessionRow,
+    StatusBody,
+    TurnEvent,
+)
 from bascule.state.containment import Containment
 from bascule.statements import label_body
 
@@ -89,7 +89,7 @@ class Staff:
 
 
 class Office:
-    """Implements :class:`bascule.control.service.Service`."""
+    """Implements :class:`bascule.service.port.Service`."""
 
     def __init__(self, staff: Staff) -> None:
         self._to = staff

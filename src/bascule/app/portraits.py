@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bascule.control.shapes import AgentDetail, AgentRow, CheckBody, ExplainBody, ProbeBody, ToolStanding
 from bascule.core.canonical import Json
 from bascule.core.confinement import Limits
 from bascule.core.facts import Enforcement
@@ -18,6 +17,7 @@ from bascule.core.ports import Tool
 from bascule.core.posture import Posture
 from bascule.judge import offered
 from bascule.layers import LAYERS
+from bascule.service.shapes import AgentDetail, AgentRow, CheckBody, ExplainBody, ProbeBody, ToolStanding
 
 
 def row(

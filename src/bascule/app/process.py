@@ -25,7 +25,6 @@ from bascule.app.wiring import BUILT_TOOLS, Ground, House, SystemClock, open_hou
 from bascule.control import place
 from bascule.control.access import Access
 from bascule.control.server import Hello, Server
-from bascule.control.shapes import ErrorBody
 from bascule.core.errors import BasculeError, Unavailable
 from bascule.gate import Boundary
 from bascule.host import accounts
@@ -33,6 +32,7 @@ from bascule.host.policy_files import load
 from bascule.host.programs import HostPrograms
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
 from bascule.sandboxes.warden.client import WardenClient
+from bascule.service.shapes import ErrorBody
 
 LOG = logging.getLogger("bascule")
 

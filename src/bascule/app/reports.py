@@ -8,7 +8,12 @@ from __future__ import annotations
 import base64
 from datetime import UTC, datetime
 
-from bascule.control.shapes import (
+from bascule.core.answer import Approval
+from bascule.core.label import Label
+from bascule.core.outcome import Outcome
+from bascule.core.verdict import Decision
+from bascule.gate import Crossing
+from bascule.service.shapes import (
     ApprovalBody,
     ApprovalDetail,
     ApprovalRow,
@@ -18,11 +23,6 @@ from bascule.control.shapes import (
     OutcomeBody,
     VerdictBody,
 )
-from bascule.core.answer import Approval
-from bascule.core.label import Label
-from bascule.core.outcome import Outcome
-from bascule.core.verdict import Decision
-from bascule.gate import Crossing
 
 
 def instant(seconds: float) -> str:

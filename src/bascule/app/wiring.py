@@ -21,7 +21,6 @@ from bascule.app.brake import Brake
 from bascule.app.conversation import Conversations
 from bascule.app.office import Identity, Office, Staff
 from bascule.app.witness import LedgerWitness
-from bascule.control.shapes import ErrorBody
 from bascule.core.box import BoxKey
 from bascule.core.canonical import Json
 from bascule.core.errors import BasculeError
@@ -50,6 +49,7 @@ from bascule.runtime.providers.choice import build, choose
 from bascule.runtime.providers.port import Provider
 from bascule.runtime.sessions import Sessions
 from bascule.runtime.turns import Turns
+from bascule.service.shapes import ErrorBody
 from bascule.state import containment as containment_state
 from bascule.state.connection import Database
 from bascule.state.containment import Containment

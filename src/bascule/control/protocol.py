@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from bascule.control.shapes import ErrorBody
 from bascule.core.errors import BasculeError, Malformed
+from bascule.service.shapes import ErrorBody
 
 PROTOCOL = 1
 """Version of these frames; a client refuses another."""
@@ -153,6 +153,33 @@ METHODS: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType(
         "approvals_show": (_REF,),
         "approvals_approve": (_REF,),
         "approvals_deny": (_REF,),
+        "approvals_grant": (
+            _REF,
+            Field("extent", str),
+            Field("this_session", bool),
+            Field("minutes", int, nullable=True),
+            Field("uses", int, nullable=True),
+            Field("args", str, nullable=True, longest=16_384),
+            Field("under", str, nullable=True, longest=4096),
+        ),
+        "approvals_decide": (Field("answer", str), Field("items", str, longest=1 << 20)),
+        "approvals_watch": (),
+        "grants_list": (Field("everything", bool),),
+        "grants_revoke": (Field("grant", str),),
+        "tokens_create": (
+            Field("name", str),
+            Field("scopes", str),
+            Field("agents", str, longest=4096),
+            _MAYBE_SESSION,
+            Field("trusted", bool),
+            Field("days", int),
+            Field("person", str, nullable=True),
+        ),
+        "tokens_list": (),
+        "tokens_revoke": (Field("token", str),),
+        "pairing_list": (),
+        "pairing_approve": (Field("code", str),),
+        "dashboard_link": (),
         "agents_list": (),
         "agents_show": (_AGENT,),
         "sessions_list": (_ANY_AGENT,),
@@ -162,6 +189,8 @@ METHODS: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType(
         "release": (_AGENT,),
         "ledger_tail": (Field("count", int), _ANY_AGENT),
         "ledger_show": (Field("seq", int),),
+        "ledger_after": (Field("seq", int), Field("count", int), _ANY_AGENT),
+        "ledger_lineage": (Field("seq", int),),
         "sandbox_explain": (_AGENT,),
         "sandbox_probe": (_AGENT,),
         "policy_files": (),

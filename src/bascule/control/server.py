@@ -32,9 +32,8 @@ from bascule.control.protocol import (
     parse_request,
     request_id,
 )
-from bascule.control.service import Caller, CallRequest, Service
-from bascule.control.shapes import TurnEvent
 from bascule.core.errors import BasculeError, Malformed, Unavailable
+from bascule.service.port import Caller, CallRequest, Minting, Service, Wider
 
 LOG = logging.getLogger("bascule.control")
 
@@ -48,9 +47,16 @@ MAX_WAIT: Final = 86_400
 """Seconds a call may wait for an answer: a day, longer than any question stays open by default."""
 
 SIGNED: Final = frozenset(
-    {"call", "approvals_approve", "approvals_deny", "sessions_reset", "contain", "release", "send", "shutdown"}
-)
+    {
+        "call", "approvals_approve", "approvals_deny", "approvals_grant", "approvals_decide", "approvals_watch",
+        "grants_revoke", "tokens_create", "tokens_revoke", "pairing_approve", "dashboard_link", "sessions_reset",
+        "contain", "release", "send", "shutdown",
+    }
+)  # fmt: skip
 """Methods that are told who asks, because what they do is recorded with a name."""
+
+STREAMED: Final = frozenset({"send", "approvals_watch"})
+"""Methods that answer with events, as they happen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +209,14 @@ class _Conversation:
 
     async def _ask(self, request: Request) -> object:
         params: Mapping[str, Any] = request.params
-        if request.method == "send":
+        if request.method in STREAMED:
             await self._stream(request)
             return None
+        if request.method == "approvals_grant":
+            terms = {name: value for name, value in params.items() if name != "ref"}
+            return await self._service.approvals_grant(self._caller, ref=params["ref"], wider=Wider(**terms))
+        if request.method == "tokens_create":
+            return await self._service.tokens_create(self._caller, minting=Minting(**params))
         if request.method == "call":
             wanted = CallRequest(**params)
             if not 0 <= wanted.wait <= MAX_WAIT:
@@ -218,8 +229,8 @@ class _Conversation:
 
     async def _stream(self, request: Request) -> None:
         params: Mapping[str, Any] = request.params
-        turn = cast("AsyncGenerator[TurnEvent, None]", self._service.send(self._caller, **params))
-        async with aclosing(turn) as events:
+        method = getattr(self._service, request.method)
+        async with aclosing(cast("AsyncGenerator[object, None]", method(self._caller, **params))) as events:
             async for event in events:
                 await self._send({"id": request.id, "event": event})
 

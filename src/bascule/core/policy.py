@@ -13,6 +13,7 @@ from enum import StrEnum
 from bascule.core.confinement import Limits
 from bascule.core.ids import AgentId
 from bascule.core.paths import Layout
+from bascule.core.surfaces import HttpPolicy, SignalPolicy
 from bascule.core.toolspec import ActionClass
 
 
@@ -189,6 +190,8 @@ class Policy:
         operators: names of those who may answer questions.
         default_model: of agents that name none, ``provider:model``.
         people: every operator by name.
+        http: where pages and interfaces are served.
+        signal: the Signal account, None for none.
     """
 
     version: str
@@ -199,3 +202,5 @@ class Policy:
     operators: tuple[str, ...] = ()
     default_model: str = ""
     people: Mapping[str, Operator] = field(default_factory=dict)
+    http: HttpPolicy = field(default_factory=HttpPolicy)
+    signal: SignalPolicy | None = None

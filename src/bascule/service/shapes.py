@@ -92,7 +92,7 @@ class CallReport(TypedDict):
 
 
 class ApprovalRow(TypedDict):
-    """One row of ``approvals list``."""
+    """One row of ``approvals list``; ``action`` is the call's class, ``bulk`` whether it may be decided with others."""
 
     id: str
     code: str
@@ -103,16 +103,88 @@ class ApprovalRow(TypedDict):
     created: str
     expires: str
     summary: str
+    action: str
+    digest: str
+    bulk: bool
 
 
 class ApprovalDetail(ApprovalRow):
-    """One approval with the whole card, one string a line, never cut."""
+    """One approval with the whole card, one string a line, never cut.
 
-    digest: str
+    ``ungrantable`` says why no yes may reach further than this call, empty if one may; ``proposal`` is then the
+    narrowest grant that would have covered the last similar questions, in words, empty if it would be this very call.
+    """
+
     card: list[str]
     answered_by: str
     policy_version: str
     seq: int
+    ungrantable: str
+    proposal: list[str]
+
+
+class GrantRow(TypedDict):
+    """A yes for more than one call. ``session`` is empty for all of the agent's, ``uses_left`` None for no count.
+
+    ``state`` is ``active|used_up|expired|revoked``; ``covers`` says in words what it covers, one string a line.
+    """
+
+    id: str
+    agent: str
+    session: str
+    tool: str
+    state: str
+    created: str
+    expires: str
+    uses_left: int | None
+    used: int
+    granted_by: str
+    approval: str
+    covers: list[str]
+
+
+class TokenRow(TypedDict):
+    """A token for the HTTP surfaces, without its secret; ``state`` is ``active|expired|revoked``.
+
+    ``scopes`` are of ``read|approve|chat|admin``, ``agents`` names or ``["*"]``; ``session`` and ``trusted`` are for
+    ``chat``; ``person`` is the operator of the policy it speaks for, empty for the machine's own.
+    """
+
+    id: str
+    name: str
+    state: str
+    scopes: list[str]
+    agents: list[str]
+    session: str
+    trusted: bool
+    person: str
+    created: str
+    expires: str
+    last_used: str
+
+
+class TokenMade(TokenRow):
+    """A token just made; ``token`` is the secret, shown this once and kept nowhere."""
+
+    token: str
+
+
+class PairingRow(TypedDict):
+    """A Signal sender who asked to be let in; ``state`` is ``waiting|approved|expired``."""
+
+    id: str
+    code: str
+    sender: str
+    state: str
+    created: str
+    expires: str
+
+
+class LinkBody(TypedDict):
+    """A link that signs one browser in, once."""
+
+    url: str
+    expires: str
 
 
 class AgentRow(TypedDict):
@@ -283,5 +355,8 @@ class DoneEvent(TypedDict):
     text: str
     seq: int | None
 
+
+WatchEvent = ApprovalEvent | AnsweredEvent
+"""What ``approvals watch`` is told: every open question first, then each as it comes, and each answer."""
 
 TurnEvent = TextEvent | ToolEvent | ApprovalEvent | AnsweredEvent | DoneEvent
