@@ -1,74 +1,20 @@
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import os
 import subprocess
 import sys
-import unicodedata
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.cli.program import environment
 
-from bascule.cli import sink as sink_module
-from bascule.cli.sink import Column, Sink, ascii_json, cell, one_line, visible
+from bascule.cli.sink import CLOSED_PIPE, Column, Sink, ascii_json, cell
 from bascule.core.errors import Malformed, Unavailable
 
-NASTY = "\x00\x07\x08\r\x1b\x7f\x80\x9b\xad\u061c\u200b\u200d\u202e\u2066\u2069\u2028\u2029\u3164\ufe0f\ufeff\U000e0041\U000e0100\ud800\udfff\u00a0\u2800"
-TEXT = st.text(st.characters() | st.sampled_from(NASTY) | st.characters(categories=["Cs", "Cf", "Cc", "Zs"]))
-
-
-def hidden(letter: str) -> bool:
-    return letter not in "\n\t" and (letter != " " and unicodedata.category(letter)[0] in "CZ")
-
-
-@given(TEXT)
-@example(NASTY)
-def test_nothing_comes_out_that_does_not_show(text: str) -> None:
-    shown = visible(text)
-    assert [letter for letter in shown if hidden(letter) or letter in NASTY] == []
-    assert visible(shown) == shown
-    shown.encode()
-
-
-@given(TEXT, st.lists(st.integers(0, 60), max_size=6))
-@example("a\x1b[31mb\U000e0041\ud83d\ude00", [1, 2, 3, 6, 7])
-def test_cutting_changes_nothing(text: str, cuts: list[int]) -> None:
-    places = [0, *sorted(cuts), len(text)]
-    pieces = [text[a:b] for a, b in itertools.pairwise(places)]
-    assert "".join(map(visible, pieces)) == visible("".join(pieces))
-
-
-@given(st.text(st.characters(categories=["L", "N", "P", "S"], exclude_characters=NASTY), max_size=50))
-def test_plain_text_is_left_alone(text: str) -> None:
-    plain = "".join(letter for letter in text if ord(letter) not in sink_module._HIDDEN)
-    assert visible(plain) == plain
-
-
-@pytest.mark.parametrize(
-    ("raw", "shown"),
-    [
-        ("\x1b[31m", "\\x1b[31m"),
-        ("a\rb", "a\\x0db"),
-        ("\u202egnp.exe", "\\u202egnp.exe"),
-        ("\U000e0041", "\\U000e0041"),
-        ("\ud800", "\\ud800"),
-        ("é 日本 🙂", "é 日本 🙂"),
-        ("a\n\tb", "a\n\tb"),
-        ("a\u00a0b", "a\\xa0b"),
-    ],
-)
-def test_how_it_is_shown(raw: str, shown: str) -> None:
-    assert visible(raw) == shown
-
-
-@given(TEXT)
-def test_one_line_is_one_line(text: str) -> None:
-    assert "\n" not in one_line(text)
-    assert "\t" not in one_line(text)
+TEXT = st.text(st.characters() | st.characters(categories=["Cs", "Cf", "Cc", "Zs"]))
 
 
 @given(st.recursive(TEXT | st.integers() | st.none(), lambda inner: st.dictionaries(TEXT, inner, max_size=3)))
@@ -202,7 +148,7 @@ def test_a_reader_that_has_gone_ends_the_program_quietly(work: str) -> None:
     assert child.stdout is not None
     child.stdout.readline()
     child.stdout.close()
-    assert child.wait(30) == sink_module.CLOSED_PIPE
+    assert child.wait(30) == CLOSED_PIPE
     assert child.stderr is not None
     assert child.stderr.read() == b""
     child.stderr.close()

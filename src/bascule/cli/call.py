@@ -13,10 +13,11 @@ import typer
 from bascule.cli import batch
 from bascule.cli.exits import Exit, of_batch, of_report
 from bascule.cli.options import AsJson, Home, Run, example, settle
-from bascule.cli.sink import Sink, one_line
+from bascule.cli.sink import Sink
 from bascule.control.client import Client
 from bascule.control.protocol import error_body
 from bascule.core.errors import BasculeError, Malformed
+from bascule.core.visible import one_line
 
 EXAMPLE = example("""bascule call bruba-main read '{"path": "MEMORY.md"}'""")
 

@@ -1,10 +1,7 @@
-r"""The one place that prints. Everything a person reads goes through here, and so does everything a script reads.
+"""The one place that prints. Everything a person reads goes through here, and so does everything a script reads.
 
-Stops: a program's output, a file's name or a model's words steering the reader's terminal or hiding from their eyes:
-control and escape characters, C1, bidirectional overrides, zero-width, tag and other invisible characters, unusual
-blanks and lone surrogates are shown as ``\x1b``, ``\u202e``, ``\U000e0041``. Each character is decided alone, so
-cutting a text into chunks changes nothing. Does not stop: look-alike letters, stacked accents, or a text that says
-``\x1b`` in plain letters.
+Stops: text from outside steering the reader's terminal or hiding from their eyes; what cannot be seen is written out
+as ``core/visible.py`` says, whose limits hold here too.
 """
 
 from __future__ import annotations
@@ -19,55 +16,20 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, TextIO
 
 from bascule.control.protocol import error_body
 from bascule.core.errors import BasculeError, Unavailable
+from bascule.core.visible import one_line, visible
 
 CLOSED_PIPE: Final = 141
 """Exit status when the reader has gone: 128 + SIGPIPE, as any Unix filter would have."""
-
-_HIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
-
-_HIDDEN: Final = frozenset(
-    {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, 0xFFFC}
-    | set(range(0x180B, 0x1810))
-    | set(range(0xFE00, 0xFE10))
-    | set(range(0xE0000, 0xE1000))
-)
-"""Characters that draw nothing although they are a letter, mark or symbol: Unicode's Default_Ignorable_Code_Point
-(DerivedCoreProperties.txt), the blank braille cell, and the object replacement character."""
 
 PAINT: Final[Mapping[str, str]] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 """What a piece may be painted with, and the terminal's number for it (ECMA-48, SGR)."""
 
 _NARROW: Final = 60
 """Columns below which a table becomes one block a row."""
-
-
-@lru_cache(maxsize=4096)
-def _shown(character: str) -> str:
-    point = ord(character)
-    if 0x20 <= point < 0x7F or character in "\n\t":
-        return character
-    if point in _HIDDEN or unicodedata.category(character) in _HIDDEN_CATEGORIES:
-        if point < 0x100:
-            return f"\\x{point:02x}"
-        return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
-    return character
-
-
-def visible(untrusted_text: str) -> str:
-    """Return the text with every character that would not show as itself written out; newline and tab stay."""
-    if untrusted_text.isascii() and untrusted_text.isprintable():
-        return untrusted_text
-    return "".join(map(_shown, untrusted_text))
-
-
-def one_line(untrusted_text: str) -> str:
-    """Return the text as :func:`visible`, newlines and tabs written out too, for a cell or an error."""
-    return visible(untrusted_text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def ascii_json(value: object) -> str:
