@@ -46,12 +46,14 @@ class Caller:
         name: account name (or ``uid N``), or name and channel, for the record.
         person: the operator of the policy who asks over a channel, and who must be one there at this moment; None for
             the machine's own operator, whom the kernel vouches for.
+        principal: what a caller over HTTP came in with; None for everyone else. Making tokens needs one, or the socket.
     """
 
     uid: int
     pid: int
     name: str
     person: str | None = None
+    principal: Principal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,8 @@ class TokenRow(TypedDict):
     """A token for the HTTP surfaces, without its secret; ``state`` is ``active|expired|revoked``.
 
     ``scopes`` are of ``read|approve|chat|admin``, ``agents`` names or ``["*"]``; ``session`` and ``trusted`` are for
-    ``chat``; ``person`` is the operator of the policy it speaks for, empty for the machine's own.
+    ``chat``; ``person`` is the operator of the policy it speaks for, empty for the machine's own. ``last_used`` is
+    empty if it never was. A row whose id begins with ``brw_`` is a browser that came by a link.
     """
 
     id: str
