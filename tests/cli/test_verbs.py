@@ -112,7 +112,7 @@ def test_an_answer_is_given_once(tmp_path: Path) -> None:
 def test_a_card_is_shown_whole(tmp_path: Path) -> None:
     out = bascule(tmp_path, "approvals", "show", "apr_1").out
     assert out.startswith("write a file\npath: /etc/motd\\u202e\ntwo\nlines\n")
-    assert "d" * 64 in out
+    assert f"{3:064x}" in out
 
 
 def test_a_probe_that_fails_is_status_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import threading
@@ -11,12 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.control.simulated_desk import SimulatedDesk
+from tests.control.simulated_doors import SimulatedDoors
+
 from bascule.control import place
 from bascule.control.access import Access
 from bascule.control.client import Client
 from bascule.control.server import Hello, Server
 from bascule.core.canonical import read_arguments
-from bascule.core.errors import Malformed, NotPermitted, Unavailable
+from bascule.core.errors import Malformed, Unavailable
 from bascule.service.port import Caller, CallRequest
 
 LABEL = {"integrity": "untrusted", "confidentiality": "private", "sources": ["cli"]}
@@ -30,14 +34,23 @@ def outcome(text: str, *, ok: bool = True, exit_status: int | None = None) -> di
     return {"ok": ok, "content": text, "encoding": "utf-8", "exit": exit_status, "truncated": False, "label": LABEL}
 
 
-class SimulatedService:
-    """The tool's name says what becomes of a call: ``fine``, ``fails``, ``asks``, ``denied``, anything else unknown."""
+def record(seq: int) -> dict[str, Any]:
+    return {
+        "id": str(seq), "seq": seq, "at": "t", "kind": "decided", "agent": "a", "summary": "s", "hash": "h",
+        "body": {"why": "a\x1bb"},
+    }  # fmt: skip
+
+
+class SimulatedService(SimulatedDesk, SimulatedDoors):
+    """The tool's name says what becomes of a call: ``fine``, ``fails``, ``asks``, ``denied``, anything else unknown.
+
+    ``new_question`` and ``many_questions`` put questions on the desk, as another agent's turn would.
+    """
 
     def __init__(self) -> None:
+        super().__init__()
         self.calls: list[CallRequest] = []
         self.callers: list[Caller] = []
-        self.answers: dict[str, str] = {}
-        self.answered = asyncio.Event()
         self.turns_ended = 0
         self.stopped = asyncio.Event()
         self.config = "{}"
@@ -53,6 +66,11 @@ class SimulatedService:
             return "x" * (17 << 20)
         if request.tool == "slow":
             await asyncio.sleep(3600)
+        if request.tool == "new_question":
+            self.ask(**json.loads(request.args_text))
+        if request.tool == "many_questions":
+            for number in range(int(json.loads(request.args_text)["count"])):
+                self.ask(f"apr_many_{number}")
         try:
             args: Any = read_arguments(request.args_text)
             effect = {"fine": "allow", "fails": "allow", "asks": "ask"}.get(request.tool, "deny")
@@ -73,38 +91,6 @@ class SimulatedService:
             "outcome": None if request.dry_run or effect != "allow" else ran,
             "ledger": {"seq": None if request.dry_run else len(self.calls)},
         }
-
-    def approval(self, ref: str) -> dict[str, Any]:
-        if ref not in {"apr_1", "ABC"}:
-            raise Malformed("approval_unknown", "there is no such question")
-        return {
-            "id": "apr_1", "code": "ABC", "agent": "bruba-main", "session": "agent:bruba-main:main", "tool": "write",
-            "state": self.answers.get("apr_1", "pending"), "created": "2026-01-01T00:00:00Z",
-            "expires": "2030-01-01T00:00:00Z", "summary": "write \x1b[31m/etc/motd", "digest": "d" * 64,
-            "card": ["write a file", "path: /etc/motd\u202e", "two\nlines"], "answered_by": "", "policy_version": "v",
-            "seq": 3,
-        }  # fmt: skip
-
-    async def approvals_list(self, *, everything: bool) -> Any:
-        found = self.approval("apr_1")
-        return [found] if everything or found["state"] == "pending" else []
-
-    async def approvals_show(self, *, ref: str) -> Any:
-        return self.approval(ref)
-
-    async def approvals_approve(self, caller: Caller, *, ref: str) -> Any:
-        return self._answer(ref, "approved")
-
-    async def approvals_deny(self, caller: Caller, *, ref: str) -> Any:
-        return self._answer(ref, "denied")
-
-    def _answer(self, ref: str, state: str) -> Any:
-        found = self.approval(ref)
-        if found["state"] != "pending":
-            raise NotPermitted("approval_settled", f"the question is {found['state']}")
-        self.answers["apr_1"] = state
-        self.answered.set()
-        return self.approval(ref)
 
     async def agents_list(self) -> Any:
         return [
@@ -147,11 +133,13 @@ class SimulatedService:
         return [await self.ledger_show(seq=number) for number in range(1, min(count, 3) + 1)]
 
     async def ledger_show(self, *, seq: int) -> Any:
-        body = {"why": "a\x1bb"}
-        return {
-            "id": str(seq), "seq": seq, "at": "t", "kind": "decided", "agent": "a", "summary": "s", "hash": "h",
-            "body": body,
-        }  # fmt: skip
+        return record(seq)
+
+    async def ledger_after(self, *, seq: int, count: int, agent: str | None) -> Any:
+        return [record(number) for number in range(seq + 1, seq + 1 + min(count, 3))]
+
+    async def ledger_lineage(self, *, seq: int) -> Any:
+        return [record(number) for number in (seq - 1, seq, seq + 1)]
 
     async def sandbox_explain(self, *, agent: str) -> Any:
         return {
@@ -179,9 +167,8 @@ class SimulatedService:
             yield {"event": "text", "text": "you said \x1b"}
             yield {"event": "text", "text": f"[1m{text}"}
             if "ask" in text:
-                yield {"event": "approval", "approval": self.approval("apr_1")}
-                await self.answered.wait()
-                yield {"event": "answered", "id": "apr_1", "state": self.answers["apr_1"], "answered_by": "me"}
+                yield {"event": "approval", "approval": self.found("apr_1")}
+                yield await self.answer_to("apr_1")
             if "wait" in text:
                 await asyncio.sleep(3600)
             yield {"event": "done", "session": "agent:bruba-main:main", "text": "all", "seq": 5}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 from typing import Any
@@ -10,6 +11,7 @@ from tests.control.simulated import SimulatedService, connected
 
 from bascule.control.client import Client
 from bascule.control.protocol import encode
+from bascule.control.server import MAX_REQUESTS
 from bascule.core.errors import BasculeError, Malformed, NotPermitted, Unavailable
 
 CALL: dict[str, Any] = {
@@ -124,3 +126,47 @@ def test_many_calls_keep_their_order() -> None:
     with connected(service) as (client, _):
         seqs = [client.request("call", **CALL, tool="fine")["ledger"]["seq"] for _ in range(50)]
     assert seqs == list(range(1, 51))
+
+
+def test_what_has_come_is_known_without_waiting() -> None:
+    with connected() as (client, service):
+        events = client.stream("approvals_watch", None)
+        assert next(events)["approval"]["id"] == "apr_1"
+        assert events.arrived() == []
+        assert client.request("approvals_deny", ref="apr_1")["state"] == "denied"
+        while not (come := events.arrived()):
+            assert select.select([events], [], [], 10)[0]
+        assert [(event["event"], event["id"]) for event in come] == [("answered", "apr_1")]
+        client.request("call", **(CALL | {"args_text": '{"ident": "apr_2"}'}), tool="new_question")
+        assert next(events)["approval"]["id"] == "apr_2"
+        assert not events.ended
+        events.close()
+        assert list(events) == []
+        assert client.request("status")["ledger_seq"] == 9
+    assert (service.watchers, service.watches_ended) == ([], 1)
+
+
+def test_the_end_of_a_stream_is_seen_while_one_waits_for_something_else() -> None:
+    with connected() as (client, _):
+        events = client.stream("send", None, agent="bruba-main", text="down", session=None)
+        while not events.ended:
+            assert select.select([events], [], [], 10)[0]
+            assert events.arrived() == []
+        with pytest.raises(Unavailable) as caught:
+            next(events)
+        assert caught.value.code == "model_down"
+        assert list(events) == []
+
+
+def test_a_stream_that_is_closed_leaves_nothing_behind() -> None:
+    with connected() as (client, service):
+        for _ in range(MAX_REQUESTS + 2):
+            events = client.stream("approvals_watch", None)
+            next(events)
+            events.close()
+            client.request("status")
+        assert client.request("approvals_deny", ref="apr_1")["state"] == "denied"
+        client.request("status")
+        assert client._waiting == []
+        assert client._unwanted == set()
+    assert service.watches_ended == MAX_REQUESTS + 2

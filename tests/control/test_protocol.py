@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bascule.control import protocol, server
 from bascule.control.protocol import Cancel, Decoder, Request, encode, error_frame, parse_request, read_error
 from bascule.core.errors import BasculeError, Malformed, NotPermitted, Tampered, Unavailable
-from bascule.service.port import CallRequest, Service
+from bascule.service.port import CallRequest, Channel, Minting, Service, Wider
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -91,20 +91,42 @@ def test_every_method_parses_with_exactly_its_parameters(method: str) -> None:
             parse_request({"id": 1, "method": method, "params": {**params, name: ["no"]}})
 
 
+GATHERED: dict[str, tuple[type, str]] = {
+    "call": (CallRequest, "request"),
+    "approvals_grant": (Wider, "wider"),
+    "tokens_create": (Minting, "minting"),
+}
+"""Methods whose parameters arrive together, as a noun under this name."""
+
+
 def test_methods_are_those_of_the_service() -> None:
     for name, fields in protocol.METHODS.items():
         signature = inspect.signature(getattr(Service, name))
         hints = typing.get_type_hints(getattr(Service, name), vars(inspect.getmodule(Service)))
-        if name == "call":
-            assert tuple(field.name for field in fields) == CallRequest.__slots__
-            continue
         wanted = [part for part in signature.parameters if part not in {"self", "caller"}]
+        if name in GATHERED:
+            kind, held = GATHERED[name]
+            wanted = [slot for part in wanted for slot in (kind.__slots__ if part == held else [part])]
+            hints |= typing.get_type_hints(kind)
         assert wanted == [field.name for field in fields]
         assert ("caller" in signature.parameters) == (name in server.SIGNED)
         for field in fields:
             assert hints[field.name] == (field.kind | None if field.nullable else field.kind)
     public = {name for name in vars(Service) if not name.startswith("_")}
     assert public == set(protocol.METHODS)
+
+
+def test_streams_are_those_of_the_service() -> None:
+    streamed = {name for name in protocol.METHODS if not inspect.iscoroutinefunction(getattr(Service, name))}
+    assert streamed == server.STREAMED
+    assert server.STREAMED <= server.SIGNED <= set(protocol.METHODS)
+
+
+def test_what_only_a_channel_may_do_is_no_method() -> None:
+    beyond = {name for name in vars(Channel) if not name.startswith("_")}
+    assert Service in Channel.__mro__
+    assert beyond == {"hear", "follow"}
+    assert beyond.isdisjoint(protocol.METHODS)
 
 
 @pytest.mark.parametrize(

@@ -250,3 +250,94 @@ def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     assert asyncio.run(body()) == ["hello", "hello", "refused", "hello"]
     listener.close()
+
+
+async def watched(peer: Peer) -> None:
+    await peer.get()
+    await peer.put(1, "approvals_watch")
+    assert (await peer.get())["event"]["approval"]["id"] == "apr_1"
+
+
+def test_a_watcher_hears_of_what_happens_on_the_same_connection_and_elsewhere() -> None:
+    async def scene(peer: Peer, service: SimulatedService) -> None:
+        await watched(peer)
+        service.ask("apr_2")
+        assert (await peer.get())["event"]["approval"]["id"] == "apr_2"
+        service.settle("apr_2", "denied", "pat (signal)")
+        assert (await peer.get())["event"] == {
+            "event": "answered", "id": "apr_2", "state": "denied", "answered_by": "pat (signal)",
+        }  # fmt: skip
+        await peer.put(2, "approvals_grant", ref="apr_1", **GRANT)
+        both = [await peer.get(), await peer.get()]
+        assert {frame["id"] for frame in both} == {1, 2}
+        assert service.wider[0].minutes == 5
+
+    talk(scene)
+
+
+GRANT = {"extent": "exact", "this_session": False, "minutes": 5, "uses": None, "args": None, "under": None}
+
+
+@pytest.mark.parametrize("how", ["cancel", "leave", "half_close"])
+def test_a_watch_ends_with_its_watcher(how: str) -> None:
+    service = SimulatedService()
+
+    async def scene(peer: Peer, held: SimulatedService) -> None:
+        await watched(peer)
+        if how == "cancel":
+            await peer.raw(encode({"id": 1, "cancel": True}, 100))
+            assert (await peer.get())["error"]["code"] == "cancelled"
+            assert held.watchers == []
+            await peer.put(2, "status")
+            assert "result" in await peer.get(), "the connection lives on"
+        elif how == "half_close":
+            peer.connection.shutdown(socket.SHUT_WR)
+            assert await peer.get() is None
+
+    talk(scene, service)
+    assert (service.watchers, service.watches_ended) == ([], 1)
+
+
+def test_a_watcher_that_reads_nothing_delays_no_answer_and_not_the_end(tmp_path: Path) -> None:
+    listener = place.listen(tmp_path)
+    service = SimulatedService()
+
+    def dialled() -> Peer:
+        connection = place.dial(tmp_path)
+        connection.setblocking(False)
+        return Peer(connection)
+
+    async def body() -> None:
+        serving = asyncio.ensure_future(simulated_server(service).serve(listener))
+        stopped, lively = dialled(), dialled()
+        await watched(stopped)
+        await lively.get()
+        for number in range(2000):
+            service.ask(f"apr_many_{number}", summary="x" * 1000)
+        for number in range(20):
+            await lively.put(number, "approvals_show", ref=f"apr_many_{number}")
+            assert (await lively.get())["result"]["id"] == f"apr_many_{number}"
+        assert service.watchers[0].qsize() > 1000, "nobody has taken them"
+        serving.cancel()
+        await asyncio.wait_for(asyncio.gather(serving, return_exceptions=True), 30)
+        assert (service.watchers, service.watches_ended) == ([], 1)
+        for peer in (stopped, lively):
+            peer.connection.close()
+
+    asyncio.run(body())
+    listener.close()
+
+
+def test_a_watcher_that_is_gone_is_no_failure_of_the_gateway(caplog: pytest.LogCaptureFixture) -> None:
+    service = SimulatedService()
+
+    async def scene(peer: Peer, held: SimulatedService) -> None:
+        await watched(peer)
+        peer.connection.close()
+        for number in range(200):
+            held.ask(f"apr_many_{number}", summary="x" * 10_000)
+
+    with caplog.at_level(logging.INFO):
+        talk(scene, service)
+    assert service.watches_ended == 1
+    assert [record.message for record in caplog.records if record.name != "asyncio"] == []

@@ -46,6 +46,9 @@ MAX_REQUESTS: Final = 16
 MAX_WAIT: Final = 86_400
 """Seconds a call may wait for an answer: a day, longer than any question stays open by default."""
 
+LAST_SECONDS: Final = 1.0
+"""How long the last words of a connection may take to be taken; a stopped reader would take for ever."""
+
 SIGNED: Final = frozenset(
     {
         "call", "approvals_approve", "approvals_deny", "approvals_grant", "approvals_decide", "approvals_watch",
@@ -130,9 +133,7 @@ class Server:
         except (ConnectionError, TimeoutError):
             LOG.debug("a control connection broke")
         finally:
-            writer.close()
-            with suppress(ConnectionError, OSError):
-                await writer.wait_closed()
+            await _hang_up(writer)
 
     async def _greet(self, connection: socket.socket, send: _Sender, *, crowded: bool) -> Caller | None:
         caller = peer_of(connection)
@@ -232,7 +233,21 @@ class _Conversation:
         method = getattr(self._service, request.method)
         async with aclosing(cast("AsyncGenerator[object, None]", method(self._caller, **params))) as events:
             async for event in events:
-                await self._send({"id": request.id, "event": event})
+                try:
+                    await self._send({"id": request.id, "event": event})
+                except ConnectionError:
+                    # Nobody is left to be told; the reader notices too, and ends the rest.
+                    return
+
+
+async def _hang_up(writer: asyncio.StreamWriter) -> None:
+    """Close a connection; what its other end does not take in time is thrown away, so that it delays nobody's end."""
+    writer.close()
+    try:
+        with suppress(OSError, TimeoutError):
+            await asyncio.wait_for(writer.wait_closed(), LAST_SECONDS)
+    finally:
+        writer.transport.abort()
 
 
 async def _end(tasks: AbstractSet[asyncio.Task[None]]) -> None:
