@@ -28,6 +28,7 @@ from bascule.tokens.token import (
     STRAY_SECONDS,
     Kind,
     Token,
+    is_reference,
     looks_like,
     make_id,
     make_secret,
@@ -52,7 +53,7 @@ _BY_HASH = f"SELECT {_COLUMNS}, hash FROM tokens_browsers WHERE hash = ?"  # noq
 _INSERT = f"INSERT INTO tokens_browsers ({_COLUMNS}, hash) VALUES (?,?,?,?,?)"  # noqa: S608 -- only constants of this file
 _PRUNE = "DELETE FROM tokens_browsers WHERE seen <= ? OR created <= ?"
 _CROWD = """DELETE FROM tokens_browsers WHERE id IN
-(SELECT id FROM tokens_browsers WHERE token IS ? ORDER BY seen DESC, created DESC LIMIT -1 OFFSET ?)"""
+(SELECT id FROM tokens_browsers WHERE token IS ? ORDER BY seen DESC, rowid DESC LIMIT -1 OFFSET ?)"""
 _REDEEM = """UPDATE tokens_links SET redeemed = ?1
 WHERE hash = ?2 AND redeemed IS NULL AND created - ?3 <= ?1 AND ?1 < expires"""
 
@@ -201,7 +202,7 @@ class Browsers:
 
     def by_link(self) -> list[Browser]:
         """Return browsers that are signed in as the machine's operator, oldest first."""
-        rows = self._database.read(f"{_SELECT} WHERE token IS NULL ORDER BY created, id")
+        rows = self._database.read(f"{_SELECT} WHERE token IS NULL ORDER BY created, rowid")
         return [found for row in rows if self._alive(found := _browser(row))]
 
     async def end(self, untrusted_id: str, *, by: str) -> Browser:
@@ -211,6 +212,8 @@ class Browsers:
             Malformed: ``token_unknown``.
             Unavailable: it could not be written; the browser is still in.
         """
+        if not is_reference(untrusted_id):
+            raise unknown(untrusted_id)
         with self._database.transaction() as change:
             rows = change.execute(f"{_SELECT} WHERE id = ? AND token IS NULL", (untrusted_id,))
             if not rows:

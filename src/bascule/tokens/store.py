@@ -21,7 +21,18 @@ from bascule.core.ports import Clock
 from bascule.state.connection import Database, Row, Transaction
 from bascule.state.journal import Journal
 from bascule.state.migrations import Schema
-from bascule.tokens.token import ID_BYTES, SECRET_BYTES, Kind, Mint, Scope, Token, looks_like, make_id, make_secret
+from bascule.tokens.token import (
+    ID_BYTES,
+    SECRET_BYTES,
+    Kind,
+    Mint,
+    Scope,
+    Token,
+    is_reference,
+    looks_like,
+    make_id,
+    make_secret,
+)
 
 SCHEMA = Schema(
     "tokens",
@@ -69,7 +80,7 @@ _INSERT = f"INSERT INTO tokens ({COLUMNS}, hash) VALUES (?,?,?,?,?,?,?,?,?,?,?,?
 _SELECT = f"SELECT {COLUMNS} FROM tokens"  # noqa: S608 -- only constants of this file
 _BY_HASH = f"SELECT {COLUMNS}, hash FROM tokens WHERE hash = ?"  # noqa: S608 -- only constants of this file
 _NAMED = f"""{_SELECT} WHERE id = ?1 OR name = ?1
-ORDER BY id = ?1 DESC, revoked IS NULL DESC, created DESC LIMIT 1"""
+ORDER BY id = ?1 DESC, revoked IS NULL DESC, created DESC, rowid DESC LIMIT 1"""
 _ACTIVE_NAME = "SELECT 1 FROM tokens WHERE name = ? AND revoked IS NULL AND expires > ?"
 
 
@@ -156,7 +167,7 @@ class Tokens:
 
     def every(self) -> list[Token]:
         """Return every token there ever was, oldest first."""
-        return [token(row) for row in self._database.read(f"{_SELECT} ORDER BY created, id")]
+        return [token(row) for row in self._database.read(f"{_SELECT} ORDER BY created, rowid")]
 
     async def revoke(self, untrusted_reference: str, *, by: str) -> Token:
         """End a token, by id or name, and every browser it signed in; one that had ended by hand stays as it is.
@@ -167,6 +178,8 @@ class Tokens:
             Malformed: ``token_unknown``.
             Unavailable: it could not be written; the token still works.
         """
+        if not is_reference(untrusted_reference):
+            raise unknown(untrusted_reference)
         with self._database.transaction() as change:
             rows = change.execute(_NAMED, (untrusted_reference,))
             if not rows:

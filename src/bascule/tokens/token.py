@@ -154,6 +154,11 @@ def make_id(prefix: str, entropy: bytes) -> str:
     return made
 
 
+def is_reference(untrusted_text: str) -> bool:
+    """True if a text can be the id or the name of a token; what cannot is not looked for."""
+    return bool(_ID.fullmatch(untrusted_text) or _NAME.fullmatch(untrusted_text))
+
+
 def parse_minting(untrusted: Minting, policy: Policy) -> Mint:
     """Read what is asked for.
 
