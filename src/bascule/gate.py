@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bascule.core.answer import Approval, State
+from bascule.core.answer import Approval, Grant, State
 from bascule.core.box import BoxKey
 from bascule.core.call import FROM_MODEL, Call, Proposal, seal
 from bascule.core.canonical import Json, read_arguments
-from bascule.core.cards import head, one_line
+from bascule.core.cards import foot, head, one_line
 from bascule.core.errors import BasculeError, Malformed, NotPermitted, Unavailable
 from bascule.core.ids import AgentId
 from bascule.core.outcome import Outcome, failed
@@ -25,6 +25,7 @@ from bascule.core.ports import Clock, Desk, FactSource, Records, Tool
 from bascule.core.toolspec import DURABLE
 from bascule.core.verdict import Decision, Effect, Verdict, deny
 from bascule.judge import BEFORE_BINDING, confine, judge, judge_name
+from bascule.layers.l6_exec_allowlist import action_of
 from bascule.statements import answered, decided, finished, refused, started
 
 NAME = "gate"
@@ -50,8 +51,8 @@ class Boundary(StrEnum):
 class Crossing:
     """What became of a proposal.
 
-    ``call`` is None if it did not parse; ``approval`` is set if a question stands or stood; ``outcome`` if it ran;
-    ``seq`` is that of the ``decided`` record, None in a dry run.
+    ``call`` is None if it did not parse; ``approval`` is set if a question stands or stood, ``grant`` if one let it go;
+    ``outcome`` if it ran; ``seq`` is that of the ``decided`` record, None in a dry run.
     """
 
     proposal: Proposal
@@ -60,6 +61,7 @@ class Crossing:
     approval: Approval | None = None
     outcome: Outcome | None = None
     seq: int | None = None
+    grant: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +155,9 @@ class Gate:
         """
         taken = await self._to.desk.take(call, self._policy)
         if taken is None:
-            lines = (*head(call, crossing.decision), *self._to.tools[call.tool].card(call, rules))
-            card = tuple(one_line(line) for line in lines)
+            own = self._to.tools[call.tool].card(call, rules)
+            lines = (*head(call, crossing.decision, action_of(call, rules)), *own)
+            card = tuple(one_line(line) for line in (*lines, *foot(call, lines)))
             try:
                 question = await self._to.desk.open(call, crossing.decision, card, crossing.seq or 0, self._policy)
             except BasculeError as error:
@@ -171,6 +174,8 @@ class Gate:
             if taken is None:
                 return crossing, False
         self._to.reached(Boundary.CONSUMED)
+        if isinstance(taken, Grant):
+            return replace(crossing, grant=taken), True
         return replace(crossing, approval=taken), True
 
     async def _after_yes(self, crossing: Crossing, call: Call, rules: AgentPolicy) -> Crossing:
@@ -182,9 +187,10 @@ class Gate:
         else:
             verdicts = judge(again, await self._to.facts.snapshot(again, self._policy), rules).verdicts
             changed = () if again.digest == call.digest else (_changed(),)
-            decision = Decision((*(_lift(verdict) for verdict in verdicts), *changed))
-        approval = crossing.approval
-        await self._record(call, "answered", answered(call, approval, decision, crossing.seq))
+            said = f"granted by {crossing.grant.id}" if crossing.grant else "approved"
+            decision = Decision((*(_lift(verdict, said) for verdict in verdicts), *changed))
+        said_yes = crossing.grant if crossing.grant else crossing.approval
+        await self._record(call, "answered", answered(call, said_yes, decision, crossing.seq))
         self._to.reached(Boundary.ANSWERED)
         crossing = replace(crossing, decision=decision)
         if decision.effect is Effect.DENY:
@@ -244,11 +250,11 @@ class Gate:
         return await self._to.records.append(kind, body, durable=durable)
 
 
-def _lift(verdict: Verdict) -> Verdict:
+def _lift(verdict: Verdict, said: str) -> Verdict:
     """Turn an ASK the operator has answered into the ALLOW it now is; leave DENY as it is."""
     if verdict.effect is not Effect.ASK:
         return verdict
-    return replace(verdict, effect=Effect.ALLOW, reason=f"approved: {verdict.reason}", remedy="")
+    return replace(verdict, effect=Effect.ALLOW, reason=f"{said}: {verdict.reason}", remedy="")
 
 
 def _with(decision: Decision, error: BasculeError) -> Decision:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from bascule.core.answer import Approval
+from bascule.core.answer import Approval, Grant
 from bascule.core.call import Call, Proposal
 from bascule.core.canonical import Json
 from bascule.core.confinement import Confinement
@@ -51,15 +51,16 @@ def refused(proposal: Proposal, decision: Decision, policy_version: str) -> dict
     }
 
 
-def answered(call: Call, approval: Approval | None, decision: Decision, decided_seq: int | None) -> dict[str, Json]:
+def answered(call: Call, yes: Approval | Grant | None, decision: Decision, decided_seq: int | None) -> dict[str, Json]:
     """The operator's yes, used, and the second judgement."""
-    return {
-        **_call(call),
-        "parent": decided_seq,
-        "approval": approval.id if approval else "",
-        "by": approval.answered_by if approval else "",
-        "decision": decision_body(decision),
-    }
+    match yes:
+        case Grant():
+            said: dict[str, Json] = {"approval": yes.approval, "grant": yes.id, "by": yes.granted_by}
+        case Approval():
+            said = {"approval": yes.id, "by": yes.answered_by}
+        case None:
+            said = {"approval": "", "by": ""}
+    return {**_call(call), "parent": decided_seq, **said, "decision": decision_body(decision)}
 
 
 def started(call: Call, confinement: Confinement, decided_seq: int | None) -> dict[str, Json]:

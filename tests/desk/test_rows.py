@@ -11,7 +11,7 @@ from tests.keeping import Keeping
 from bascule.core.errors import Malformed
 from bascule.desk.rows import card_text
 
-ROW = "INSERT INTO desk SELECT 'x', 'x', '', '', '', '', {state}, 1, 1, '', '', '', 1, {rank}, 1, x'00'"
+ROW = "INSERT INTO desk SELECT 'x', 'x', '', '', '', '', {state}, 1, 1, '', '', '', 1, {rank}, 1, x'00', '', '', '', ''"
 
 
 @pytest.mark.parametrize("lines", [(), ("one", "two\nthree"), ("\n",)])

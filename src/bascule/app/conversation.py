@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 from bascule.app import reports
 from bascule.core.errors import BasculeError, Unavailable
-from bascule.core.ids import SessionKey, main_session, parse_session_key
-from bascule.core.label import OPERATOR
+from bascule.core.ids import SessionKey
 from bascule.core.policy import AgentPolicy, Policy
 from bascule.core.ports import Tool
 from bascule.gate import Crossing
@@ -33,7 +32,6 @@ from bascule.runtime.events import (
 from bascule.runtime.history import Turn
 from bascule.runtime.providers.port import Provider
 from bascule.runtime.turns import Turns, Words
-from bascule.service.port import Caller
 from bascule.service.shapes import (
     AnsweredEvent,
     ApprovalEvent,
@@ -61,18 +59,13 @@ class Conversations:
     log: Log
     resumed: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def send(
-        self, _caller: Caller, rules: AgentPolicy, text: str, session: str | None
-    ) -> AsyncIterator[TurnEvent]:
-        """Run one turn on the operator's own typed words and yield what happens.
+    async def send(self, rules: AgentPolicy, words: Words) -> AsyncIterator[TurnEvent]:
+        """Run one turn on somebody's words and yield what happens.
 
         Raises:
-            Malformed: a session key that is not this agent's.
             Unavailable: the session is busy, or the turn ended otherwise than by itself.
         """
-        key = main_session(rules.id) if session is None else parse_session_key(session, rules.id)
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        words = Words(rules.id, key, text, OPERATOR, "operator")
         running = asyncio.create_task(self._run(words, rules, queue))
         try:
             while (event := await queue.get()) is not None:

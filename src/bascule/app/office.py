@@ -8,39 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, suppress
 
 from bascule.app import portraits, reports
-from bascule.app.brake import Brake
-from bascule.app.conversation import Conversations
+from bascule.app.answering import Answering
+from bascule.app.doorkeeping import Doorkeeping
+from bascule.app.staff import Staff
 from bascule.core.answer import State
 from bascule.core.call import Proposal
 from bascule.core.canonical import Json
 from bascule.core.cards import one_line
 from bascule.core.errors import BasculeError, Malformed, NotPermitted
-from bascule.core.ids import SessionKey, cli_session, parse_agent_id, parse_session_key
+from bascule.core.ids import SessionKey, cli_session, main_session, parse_session_key
 from bascule.core.label import OPERATOR, Confidentiality, Integrity, Label
 from bascule.core.policy import AgentPolicy
-from bascule.core.ports import Boxes, Tool
-from bascule.desk.pending import PendingDesk
-from bascule.gate import Gate
-from bascule.host.policy_files import Loaded
-from bascule.host.posture import Snapshots
 from bascule.ledger.chain import Record
-from bascule.ledger.store import Ledger
-from bascule.runtime.sessions import SessionInfo, Sessions
-from bascule.service.port import Caller, CallRequest
+from bascule.runtime.sessions import SessionInfo
+from bascule.runtime.turns import Words
+from bascule.service.port import Caller, CallRequest, Heard
 from bascule.service.shapes import (
     AgentDetail,
     AgentRow,
-    ApprovalDetail,
-    ApprovalRow,
     CallReport,
     CheckBody,
-    ErrorBody,
     ExplainBody,
+    PairingRow,
     PolicyFiles,
     ProbeBody,
     RecordRow,
@@ -49,50 +42,18 @@ from bascule.service.shapes import (
     StatusBody,
     TurnEvent,
 )
-from bascule.state.containment import Containment
 from bascule.statements import label_body
 
 STRANGER = Label(Integrity.UNTRUSTED, Confidentiality.PRIVATE, frozenset({"cli"}))
 """The words of ``bascule call``: a script's, unless the operator says they are theirs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What the gateway says of itself."""
-
-    home: str
-    version: str
-    pid: int
-    started: float
-    ephemeral: bool
-    mode: str
-
-
-@dataclass(frozen=True, slots=True)
-class Staff:
-    """Everyone the office hands on to; ``stop`` ends the process after the answer is out."""
-
-    identity: Identity
-    loaded: Loaded
-    tools: Mapping[str, Tool]
-    gate: Gate
-    desk: PendingDesk
-    ledger: Ledger
-    sessions: Sessions
-    snapshots: Snapshots
-    boxes: Boxes
-    conversations: Conversations
-    containment: Containment
-    brake: Brake
-    problems: Callable[[], list[ErrorBody]]
-    stop: Callable[[], None]
-
-
-class Office:
-    """Implements :class:`bascule.service.port.Service`."""
+class Office(Answering, Doorkeeping):
+    """Implements :class:`bascule.service.port.Channel`."""
 
     def __init__(self, staff: Staff) -> None:
-        self._to = staff
+        super().__init__(staff)
+        self._keys = staff.keys
 
     async def status(self) -> StatusBody:
         """See the protocol."""
@@ -114,7 +75,7 @@ class Office:
 
     async def call(self, caller: Caller, request: CallRequest) -> CallReport:
         """See the protocol."""
-        rules = self._rules(request.agent)
+        rules = self._to.rules(request.agent)
         session = cli_session(rules.id)
         if request.session is not None:
             session = parse_session_key(request.session, rules.id)
@@ -126,30 +87,21 @@ class Office:
             self._to.sessions.rise(rules.id, session, crossing.outcome.label)
         return reports.crossing(crossing)
 
-    async def approvals_list(self, *, everything: bool) -> list[ApprovalRow]:
+    async def pairing_list(self) -> list[PairingRow]:
         """See the protocol."""
-        states = tuple(State) if everything else (State.PENDING,)
-        return [reports.approval_row(found) for found in await self._to.desk.list(states)]
+        return [] if self._to.pairings is None else self._to.pairings.list()
 
-    async def approvals_show(self, *, ref: str) -> ApprovalDetail:
+    async def pairing_approve(self, caller: Caller, *, code: str) -> PairingRow:
         """See the protocol."""
-        return reports.approval_detail(await self._to.desk.show(ref))
-
-    async def approvals_approve(self, caller: Caller, *, ref: str) -> ApprovalDetail:
-        """See the protocol."""
-        return await self._answer(caller, ref, State.APPROVED)
-
-    async def approvals_deny(self, caller: Caller, *, ref: str) -> ApprovalDetail:
-        """See the protocol."""
-        return await self._answer(caller, ref, State.DENIED)
-
-    async def _answer(self, caller: Caller, ref: str, answer: State) -> ApprovalDetail:
-        """Answer for whoever holds the socket: root and the home's owner are the operator, nobody else gets here."""
-        said = await self._to.desk.answer(ref, answer, by=caller.name, approvers=(caller.name,))
-        if not said.won:
-            state, by = said.approval.state.value, said.approval.answered_by
-            raise NotPermitted("approval_settled", f"{said.approval.id} is already {state}{f' by {by}' if by else ''}")
-        return reports.approval_detail(said.approval)
+        if caller.person is not None:
+            raise NotPermitted(
+                "not_the_operator", "who may chat is said on the machine", "run: bascule pairing approve"
+            )
+        if self._to.pairings is None:
+            raise Malformed(
+                "pairing_unknown", "nobody waits: no Signal account is in the policy", "see channels.signal"
+            )
+        return await self._to.pairings.approve(code, caller.name)
 
     async def agents_list(self) -> list[AgentRow]:
         """See the protocol."""
@@ -157,7 +109,7 @@ class Office:
 
     async def agents_show(self, *, agent: str) -> AgentDetail:
         """See the protocol."""
-        rules = self._rules(agent)
+        rules = self._to.rules(agent)
         sessions = [info.key for info in self._to.sessions.list(rules.id)]
         return portraits.detail(await self._agent(rules), rules, self._to.tools, list(sessions))
 
@@ -171,7 +123,7 @@ class Office:
 
     async def sessions_list(self, *, agent: str | None) -> list[SessionRow]:
         """See the protocol."""
-        found = self._to.sessions.list(self._rules(agent).id if agent is not None else None)
+        found = self._to.sessions.list(self._to.rules(agent).id if agent is not None else None)
         return [_session(info) for info in found]
 
     async def sessions_show(self, *, session: str) -> SessionDetail:
@@ -200,13 +152,13 @@ class Office:
         if not reason.strip():
             raise Malformed("reason_missing", "containing an agent needs a reason", "say why, for the record")
         everyone = self._to.loaded.policy.agents
-        wanted = list(everyone.values()) if agent is None else [self._rules(agent)]
+        wanted = list(everyone.values()) if agent is None else [self._to.rules(agent)]
         await self._to.brake.contain([rules.id for rules in wanted], one_line(reason.strip()), caller.name)
         return [await self._agent(rules) for rules in wanted]
 
     async def release(self, caller: Caller, *, agent: str) -> AgentRow:
         """See the protocol."""
-        rules = self._rules(agent)
+        rules = self._to.rules(agent)
         await self._to.brake.release(rules.id, caller.name)
         return await self._agent(rules)
 
@@ -214,7 +166,7 @@ class Office:
         """See the protocol."""
         if not 1 <= count <= 10_000:
             raise Malformed("count_invalid", "count must be from 1 to 10000")
-        named = self._rules(agent).id if agent is not None else None
+        named = self._to.rules(agent).id if agent is not None else None
         return [_record(found) for found in self._to.ledger.tail(count, agent=named)]
 
     async def ledger_show(self, *, seq: int) -> RecordRow:
@@ -224,15 +176,34 @@ class Office:
             raise Malformed("record_unknown", f"there is no record {seq}", "see: bascule ledger tail")
         return _record(found)
 
+    async def ledger_after(self, *, seq: int, count: int, agent: str | None) -> list[RecordRow]:
+        """See the protocol."""
+        if not 1 <= count <= 10_000:
+            raise Malformed("count_invalid", "count must be from 1 to 10000")
+        named = self._to.rules(agent).id if agent is not None else None
+        return [_record(found) for found in self._to.ledger.after(seq, count, agent=named)]
+
+    async def ledger_lineage(self, *, seq: int) -> list[RecordRow]:
+        """See the protocol."""
+        if self._to.ledger.show(seq) is None:
+            raise Malformed("record_unknown", f"there is no record {seq}", "see: bascule ledger tail")
+        return [_record(found) for found in (*self._to.ledger.lineage(seq), *self._to.ledger.descent(seq))]
+
+    async def follow(self, seq: int) -> AsyncIterator[RecordRow]:
+        """See the protocol."""
+        async with aclosing(self._to.bulletin.follow(seq)) as records:
+            async for found in records:
+                yield _record(found)
+
     async def sandbox_explain(self, *, agent: str) -> ExplainBody:
         """See the protocol."""
-        rules = self._rules(agent)
+        rules = self._to.rules(agent)
         missing = await self._to.snapshots.missing(rules)
         return portraits.explain(rules, missing, await self._to.snapshots.tolerated(rules))
 
     async def sandbox_probe(self, *, agent: str) -> ProbeBody:
         """See the protocol."""
-        rules = self._rules(agent)
+        rules = self._to.rules(agent)
         try:
             return portraits.probe(rules, await self._to.boxes.posture(rules.id, fresh=True))
         except BasculeError as error:
@@ -250,7 +221,22 @@ class Office:
 
     def send(self, caller: Caller, *, agent: str, text: str, session: str | None) -> AsyncIterator[TurnEvent]:
         """See the protocol."""
-        return self._to.conversations.send(caller, self._rules(agent), text, session)
+        del caller
+        rules = self._to.rules(agent)
+        key = main_session(rules.id) if session is None else parse_session_key(session, rules.id)
+        return self._to.conversations.send(rules, Words(rules.id, key, text, OPERATOR, "operator"))
+
+    def hear(self, caller: Caller, heard: Heard) -> AsyncIterator[TurnEvent]:
+        """See the protocol. Whoever is not the operator is a stranger, and what they say is private to them and us."""
+        del caller
+        rules = self._to.rules(heard.agent)
+        key = main_session(rules.id) if heard.session is None else parse_session_key(heard.session, rules.id)
+        if key == main_session(rules.id) and not heard.trusted:
+            # What the operator told the agent there, and MEMORY.md, are not for strangers.
+            raise NotPermitted("session_operators", f"{key} is the operator's own conversation", "name another session")
+        integrity = Integrity.TRUSTED if heard.trusted else Integrity.UNTRUSTED
+        label = Label(integrity, Confidentiality.PRIVATE, heard.sources | ({"operator"} if heard.trusted else set()))
+        return self._to.conversations.send(rules, Words(rules.id, key, heard.text, label, heard.origin))
 
     async def shutdown(self, caller: Caller) -> None:
         """See the protocol. Turns end here, before their askers leave: what waits for an answer goes on waiting."""
@@ -259,12 +245,6 @@ class Office:
             await self._to.ledger.append("stopping", {"by": caller.name}, durable=False)
         await self._to.conversations.turns.stop()
         asyncio.get_running_loop().call_later(0.05, self._to.stop)
-
-    def _rules(self, untrusted_agent: str) -> AgentPolicy:
-        agent = parse_agent_id(untrusted_agent)
-        if agent not in self._to.loaded.policy.agents:
-            raise Malformed("agent_unknown", f"there is no agent {agent}", "see: bascule agents list")
-        return self._to.loaded.policy.agents[agent]
 
 
 def _session(info: SessionInfo) -> SessionRow:

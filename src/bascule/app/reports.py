@@ -8,10 +8,13 @@ from __future__ import annotations
 import base64
 from datetime import UTC, datetime
 
-from bascule.core.answer import Approval
+from bascule.core.answer import Approval, Grant
 from bascule.core.label import Label
 from bascule.core.outcome import Outcome
+from bascule.core.toolspec import ActionClass
 from bascule.core.verdict import Decision
+from bascule.desk.extent import from_json
+from bascule.desk.widening import in_words
 from bascule.gate import Crossing
 from bascule.service.shapes import (
     ApprovalBody,
@@ -19,10 +22,14 @@ from bascule.service.shapes import (
     ApprovalRow,
     CallReport,
     DecisionBody,
+    GrantRow,
     LabelBody,
     OutcomeBody,
     VerdictBody,
 )
+
+ONE_BY_ONE = frozenset({ActionClass.EXTERNAL.value, ActionClass.ADMIN.value})
+"""Classes whose questions are never answered together with others."""
 
 
 def instant(seconds: float) -> str:
@@ -103,6 +110,9 @@ def approval_row(value: Approval) -> ApprovalRow:
         created=instant(value.created),
         expires=instant(value.expires),
         summary=value.card[0] if value.card else "",
+        action=value.action,
+        digest=value.digest,
+        bulk=value.action not in ONE_BY_ONE,
     )
 
 
@@ -110,11 +120,30 @@ def approval_detail(value: Approval) -> ApprovalDetail:
     """One question with its whole card."""
     return ApprovalDetail(
         **approval_row(value),
-        digest=value.digest,
         card=list(value.card),
         answered_by=value.answered_by,
         policy_version=value.policy_version,
         seq=value.seq,
+        ungrantable=value.ungrantable,
+        proposal=list(in_words(from_json(value.proposal))) if value.proposal else [],
+    )
+
+
+def grant(value: Grant) -> GrantRow:
+    """One grant, and in words what it covers."""
+    return GrantRow(
+        id=value.id,
+        agent=value.agent,
+        session=value.session,
+        tool=value.tool,
+        state=value.state.value,
+        created=instant(value.created),
+        expires=instant(value.expires),
+        uses_left=value.uses_left,
+        used=value.used,
+        granted_by=value.granted_by,
+        approval=value.approval,
+        covers=list(in_words(from_json(value.extent))),
     )
 
 

@@ -18,8 +18,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import bascule
 from bascule.app.brake import Brake
+from bascule.app.bulletin import Bulletin
 from bascule.app.conversation import Conversations
-from bascule.app.office import Identity, Office, Staff
+from bascule.app.doorkeeping import Keys
+from bascule.app.office import Office
+from bascule.app.staff import Identity, Staff
 from bascule.app.witness import LedgerWitness
 from bascule.core.box import BoxKey
 from bascule.core.canonical import Json
@@ -49,12 +52,17 @@ from bascule.runtime.providers.choice import build, choose
 from bascule.runtime.providers.port import Provider
 from bascule.runtime.sessions import Sessions
 from bascule.runtime.turns import Turns
+from bascule.service.port import Doors
 from bascule.service.shapes import ErrorBody
 from bascule.state import containment as containment_state
 from bascule.state.connection import Database
 from bascule.state.containment import Containment
 from bascule.state.lock import HomeLock, prepare
 from bascule.state.migrations import migrate
+from bascule.tokens import store as tokens_store
+from bascule.tokens.browsers import Browsers
+from bascule.tokens.doors import TokenDoors
+from bascule.tokens.store import Tokens
 from bascule.tools.edit.run import Edit
 from bascule.tools.exec.run import Exec
 from bascule.tools.named.run import Named
@@ -64,7 +72,13 @@ from bascule.tools.write.run import Write
 
 DATABASE = "bascule.db"
 
-SCHEMAS = (ledger_schema.SCHEMA, desk_rows.SCHEMA, runtime_schema.SCHEMA, containment_state.SCHEMA)
+SCHEMAS = (
+    ledger_schema.SCHEMA,
+    desk_rows.SCHEMA,
+    runtime_schema.SCHEMA,
+    containment_state.SCHEMA,
+    tokens_store.SCHEMA,
+)
 """Every room's tables, in the order they are made."""
 
 CHECKS = {
@@ -110,6 +124,7 @@ class House:
     desk: PendingDesk
     containment: Containment
     boxes: Boxes
+    doors: Doors
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +144,7 @@ class Ground:
         reached: told every boundary a crossing passes.
         clock: the time.
         trouble: what is wrong, at this moment, with what the gateway was given; for its status.
+        dashboard: where its pages are, empty if it serves none.
     """
 
     home: Path
@@ -143,6 +159,7 @@ class Ground:
     reached: Callable[[Boundary], None]
     clock: Clock
     trouble: Callable[[], tuple[ErrorBody, ...]] = tuple
+    dashboard: Callable[[], str] = str
 
 
 @asynccontextmanager
@@ -232,13 +249,17 @@ def _house(ground: Ground, database: Database, ledger: Ledger, tampered: tuple[E
     history = History(database, clock)
     turns = Turns(gate, desk, history, Asker(history, ledger), LedgerWitness(ledger))
     conversations = Conversations(policy, tools, turns, _providers(ground), _prompts(ground), ground.log)
+    keys = Keys(
+        Tokens(database, clock, ledger), Browsers(database, clock, ledger), lambda: policy, clock, ground.dashboard
+    )
     identity = Identity(str(ground.home), bascule.__version__, os.getpid(), clock.now(), ground.ephemeral, ground.mode)
     staff = Staff(
         identity, ground.loaded, tools, gate, desk, ledger, sessions, snapshots, ground.boxes, conversations,
-        containment, Brake(containment, ledger, desk, gate, turns, ground.boxes),
+        containment, Brake(containment, ledger, desk, gate, turns, ground.boxes), Bulletin(ledger), keys, None,
         lambda: [*tampered, *_problems(ground, ledger)], ground.stop,
     )  # fmt: skip
-    return House(Office(staff), gate, conversations, ledger, desk, containment, ground.boxes)
+    doors = TokenDoors(keys.tokens, keys.browsers, lambda: policy, clock)
+    return House(Office(staff), gate, conversations, ledger, desk, containment, ground.boxes, doors)
 
 
 def _tools(ground: Ground) -> Mapping[str, Tool]:

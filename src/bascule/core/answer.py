@@ -36,6 +36,10 @@ class Approval:
         policy_version: the policy it was asked under.
         seq: ledger sequence of the ``decided`` record.
         label_rank: integrity and confidentiality of the call as two digits, for comparing ceilings.
+        action: worst action class in the call.
+        extent: what the call is, as ``desk/extent.py`` writes it.
+        ungrantable: why no yes may reach further than this call, empty if one may.
+        proposal: the narrowest extent that would have covered the last similar questions, empty if it is ``extent``.
     """
 
     id: str
@@ -52,3 +56,53 @@ class Approval:
     policy_version: str
     seq: int
     label_rank: str = "11"
+    action: str = ""
+    extent: str = ""
+    ungrantable: str = ""
+    proposal: str = ""
+
+
+class Standing(StrEnum):
+    """Where a grant stands."""
+
+    ACTIVE = "active"
+    USED_UP = "used_up"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A yes for more than one call.
+
+    Attributes:
+        id: public id, ``gra_`` and 16 hex characters.
+        agent: whose calls.
+        session: in which session, empty for all.
+        tool: which tool.
+        state: see :class:`Standing`.
+        created: seconds since the epoch.
+        expires: seconds since the epoch.
+        uses_left: how many calls more; None for no count.
+        used: how many calls so far.
+        granted_by: who said it.
+        approval: id of the question it was said to.
+        policy_version: the policy it was said under; under another it covers nothing.
+        label_rank: the highest label a covered call may have.
+        extent: what it covers, as ``desk/extent.py`` writes it.
+    """
+
+    id: str
+    agent: str
+    session: str
+    tool: str
+    state: Standing
+    created: float
+    expires: float
+    uses_left: int | None
+    used: int
+    granted_by: str
+    approval: str
+    policy_version: str
+    label_rank: str
+    extent: str

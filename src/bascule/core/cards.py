@@ -1,4 +1,4 @@
-"""The head every question has, whatever the tool: who asks, for what, why, and where the words came from.
+"""The head and foot every question has, whatever the tool: who asks, for what, why, and where the words came from.
 
 Stops: a question drawn by the model. Every line is built from the parsed call; nothing is cut, and what a screen could
 misread is made visible by whoever prints it.
@@ -6,7 +6,11 @@ misread is made visible by whoever prints it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bascule.core.call import Call
+from bascule.core.canonical import canonical
+from bascule.core.lookalikes import lookalikes
 from bascule.core.toolspec import ActionClass
 from bascule.core.verdict import Decision, Effect
 
@@ -38,14 +42,39 @@ _ENDS = ("\n", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u20
 _SPELLED = {end: end.encode("unicode_escape").decode("ascii") for end in _ENDS}
 
 
-def head(call: Call, decision: Decision) -> tuple[str, ...]:
-    """Return the lines every card begins with, each reason for asking among them."""
+LONG = 200
+"""Characters of an argument above which the list of parameters only counts it; the tool's own lines show it whole."""
+
+
+def head(call: Call, decision: Decision, action: ActionClass) -> tuple[str, ...]:
+    """Return the lines every card begins with, each reason for asking and every parameter among them.
+
+    Args:
+        call: what is asked about.
+        decision: what the judges said.
+        action: the worst class in it.
+    """
     why = [verdict for verdict in decision.verdicts if verdict.effect is Effect.ASK]
     sources = ", ".join(sorted(call.label.sources)) or "nothing yet"
     return (
-        f"{call.agent} wants to use {call.tool} ({call.action.value}: {REVERSIBILITY[call.action]})",
+        f"{call.agent} wants to use {call.tool} ({action.value}: {REVERSIBILITY[action]})",
         f"session: {call.session}",
+        f"parameters: {_parameters(call)}",
         *(f"asked by {verdict.judge}: {verdict.reason}" for verdict in why),
         *(f"what would change that: {verdict.remedy}" for verdict in why if verdict.remedy),
         f"its words are {call.label.integrity} and {call.label.confidentiality}; they come from: {sources}",
     )
+
+
+def _parameters(call: Call) -> str:
+    shown = {
+        name: f"({len(value)} characters, below)" if isinstance(value, str) and len(value) > LONG else value
+        for name, value in call.args.items()
+    }
+    return canonical(dict(shown)).decode("utf-8")
+
+
+def foot(call: Call, lines: Sequence[str]) -> tuple[str, ...]:
+    """Return the lines every card ends with: letters to look at twice, and what the yes will be bound to."""
+    bound = [f"bound to {name}: {value}" for name, value in sorted(call.bindings.items())]
+    return (*lookalikes(lines), *bound, f"digest of all this: {call.digest}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from bascule.core.answer import Approval, State
+from bascule.core.answer import Approval, Grant, State
 from bascule.core.box import BoxKey, FileContent, PipelineRequest, PipelineResult
 from bascule.core.call import Bound, Call, Intent, Proposal
 from bascule.core.canonical import Json
@@ -143,8 +143,8 @@ class Desk(Protocol):
             Unavailable: it could not be written, or the agent has too many open.
         """
 
-    async def take(self, call: Call, policy: Policy) -> Approval | None:
-        """Consume the approved, unexpired row that matches this very call, or return None; at most once a row."""
+    async def take(self, call: Call, policy: Policy) -> Approval | Grant | None:
+        """Use up a yes for this very call: its own, at most once, or one use of a grant that covers it; or None."""
 
     async def matching(self, call: Call, policy: Policy) -> Approval | None:
         """Return the pending or approved row for this very call, without consuming it."""

@@ -16,7 +16,7 @@ from bascule.core.facts import Enforcement
 
 
 class ActionClass(StrEnum):
-    """What kind of effect a tool has; sets durability, default permission and reversibility."""
+    """What kind of effect a tool has; sets durability, default permission and reversibility. Mildest first."""
 
     READ = "read"
     MEMORY = "memory"

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import apsw
 
-from bascule.core.answer import Approval, State
+from bascule.core.answer import Approval, Grant, State
 from bascule.core.call import Call
 from bascule.core.canonical import Json
 from bascule.core.errors import Malformed, NotPermitted, Unavailable
@@ -26,13 +26,15 @@ from bascule.core.policy import Policy
 from bascule.core.ports import Clock
 from bascule.core.verdict import Decision, Effect
 from bascule.desk.bell import Bell, Listener, Waiter
+from bascule.desk.extent import Extent, extent_of, from_json, refusal, to_json
+from bascule.desk.grants import Grants, Terms
+from bascule.desk.hours import Hours
 from bascule.desk.question import (
     CODE_BYTES,
     ID_BYTES,
     OPEN,
     Actor,
     Mark,
-    advance,
     make_code,
     make_id,
     may,
@@ -41,6 +43,8 @@ from bascule.desk.question import (
     within,
 )
 from bascule.desk.rows import COLUMNS, approval, card_text
+from bascule.desk.widening import SIMILAR, narrowest
+from bascule.layers.l6_exec_allowlist import action_of
 from bascule.state.connection import Database, Row, Transaction, Value
 from bascule.state.journal import Journal
 
@@ -49,10 +53,7 @@ Read: TypeAlias = Callable[[str, Sequence[Value]], list[Row]]
 
 NONCE_BYTES = 16
 
-KEEP_SECONDS = 10.0
-"""How much time may pass before the desk writes it down, so that a clock set back while it is off is noticed."""
-
-_INSERT = f"INSERT INTO desk ({COLUMNS}, nonce) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 -- only constants of these two files
+_INSERT = f"INSERT INTO desk ({COLUMNS}, nonce) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 -- only constants of these two files
 _SELECT = f"SELECT {COLUMNS} FROM desk"  # noqa: S608 -- only constants of these two files
 _DUE = f"{_SELECT} WHERE state IN ('pending', 'approved') AND due <= ? ORDER BY due"
 _ANY_DUE = "SELECT 1 FROM desk WHERE state IN ('pending', 'approved') AND due <= ? LIMIT 1"
@@ -62,9 +63,12 @@ AND digest = ? AND agent = ? AND session = ? ORDER BY state, created"""
 _BY_ID = f"{_SELECT} WHERE id = ?"
 _BY_CODE = f"{_SELECT} WHERE code = ? ORDER BY state IN ('pending', 'approved') DESC, created DESC LIMIT 1"
 _SWAP = "UPDATE desk SET state = ?, answered_by = ? WHERE id = ? AND state = ?"
-_TIME = 'SELECT latest, "offset" FROM desk_time'
-_KEEP_TIME = """INSERT INTO desk_time VALUES (1, ?, ?)
-ON CONFLICT (one) DO UPDATE SET latest = excluded.latest, "offset" = excluded."offset" """
+_SAID = f"""{_SELECT} WHERE state IN ('approved', 'consumed') AND agent = ? AND tool = ? AND created > ?
+AND policy_version = ? AND ungrantable = '' ORDER BY created DESC LIMIT {SIMILAR}"""
+_BURIED = "SELECT count(*) FROM desk WHERE state = 'pending' AND agent = ?"
+
+MEMORY_SECONDS = 24 * 3600
+"""How far back a proposal looks for similar questions that were answered with yes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Answered:
 
     approval: Approval
     won: bool
+    grant: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +104,11 @@ class PendingDesk:
             entropy: returns that many random bytes.
         """
         self._database = database
-        self._clock = clock
+        self._hours = Hours(database, clock)
         self._journal = journal
         self._entropy = entropy
         self._bell = Bell()
-        kept = database.read(_TIME)
-        self._time = Mark(kept[0][0], kept[0][1]) if kept else Mark(clock.now(), 0.0)
-        self._kept = self._time.latest
+        self.grants = Grants(database, self._hours, journal, entropy)
 
     async def open(self, call: Call, decision: Decision, card: Sequence[str], seq: int, policy: Policy) -> Approval:
         """Write a question durably and return it; the open question about this very call, if there is one.
@@ -140,6 +143,9 @@ class PendingDesk:
     def _ask(self, turn: _Turn, call: Call, card: str, seq: int, policy: Policy) -> Approval:
         self._refuse_burying(turn.change, call.agent, policy)
         now = turn.mark.latest - turn.mark.offset
+        action = action_of(call, policy.agents[call.agent])
+        extent, why_not = extent_of(call), refusal(call, action)
+        proposal = extent if why_not else self._similar(turn, call, extent, policy)
         row: Row = (
             make_id(self._entropy(ID_BYTES)),
             make_code(self._entropy(CODE_BYTES)),
@@ -156,6 +162,10 @@ class PendingDesk:
             seq,
             rank(call.label),
             turn.mark.latest + policy.approval_seconds,
+            action.value,
+            to_json(extent),
+            why_not,
+            "" if proposal == extent else to_json(proposal),
         )
         try:
             turn.change.execute(_INSERT, (*row, self._entropy(NONCE_BYTES)))
@@ -168,26 +178,34 @@ class PendingDesk:
         turn.moved.append(asked)
         return asked
 
+    def _similar(self, turn: _Turn, call: Call, extent: Extent, policy: Policy) -> Extent:
+        """Return the narrowest extent that would also have covered the last calls like this one that got a yes."""
+        since = turn.mark.latest - turn.mark.offset - MEMORY_SECONDS
+        said = turn.change.execute(_SAID, (call.agent, call.tool, since, policy.version))
+        return narrowest(extent, (from_json(row[16]) for row in said))[0]
+
     def _refuse_burying(self, change: Transaction, agent: AgentId, policy: Policy) -> None:
         most = policy.agents[agent].quota.pending_approvals
-        waiting = change.execute("SELECT count(*) FROM desk WHERE state = 'pending' AND agent = ?", (agent,))[0][0]
+        waiting = change.execute(_BURIED, (agent,))[0][0]
         if waiting >= most:
             detail = f"{agent} already has {waiting} questions open, of {most}"
             raise Unavailable("approvals_full", detail, "answer some: bascule approvals list")
 
-    async def take(self, call: Call, policy: Policy) -> Approval | None:
-        """Consume the approved, unexpired row that matches this very call, or return None; at most once a row.
+    async def take(self, call: Call, policy: Policy) -> Approval | Grant | None:
+        """Use up a yes for this very call, its own or one use of a grant that covers it, or return None.
 
         Raises:
             Unavailable: it could not be written; do nothing.
         """
-        taken = None
+        taken: Approval | Grant | None = None
         with self._change() as turn:
             for row in turn.change.execute(_SAME_CALL, (call.digest, call.agent, call.session)):
                 found = approval(row, turn.mark.offset)
                 if found.state is State.APPROVED and _matches(found, call, policy):
                     taken = self._move(turn, row, State.CONSUMED, Actor.GATE, found.answered_by)
                     break
+            else:
+                taken = self.grants.take(turn.change, turn.mark, call, policy)
         await self._publish(turn.moved)
         return taken
 
@@ -195,7 +213,7 @@ class PendingDesk:
         """Return the pending or approved row for this very call, approved first, without consuming it."""
         await self.tick()
         rows = self._database.read(_SAME_CALL, (call.digest, call.agent, call.session))
-        offset = self._now().offset
+        offset = self._hours.now().offset
         return next((found for row in rows if _matches(found := approval(row, offset), call, policy)), None)
 
     async def wait(self, approval_id: str, seconds: float) -> State:
@@ -215,18 +233,21 @@ class PendingDesk:
                 left = until - loop.time()
                 if found.state is not State.PENDING or left <= 0:
                     return found.state
-                silence = found.expires - self._clock.now()
+                silence = found.expires - self._hours.clock()
                 if not await waiter.heard(max(0.0, min(left, silence))) and silence <= left:
-                    self._time_passed(found.expires)
+                    self._hours.passed(found.expires)
         finally:
             self._bell.remove(waiter)
 
-    def _time_passed(self, moment: float) -> None:
-        """The loop's own clock, which nobody can set, says that ``moment`` has come: believe it."""
-        with self._database.lock:
-            self._time = Mark(max(self._time.latest, moment + self._time.offset), self._time.offset)
-
-    async def answer(self, untrusted_reference: str, answer: State, *, by: str, approvers: Collection[str]) -> Answered:
+    async def answer(
+        self,
+        untrusted_reference: str,
+        answer: State,
+        *,
+        by: str,
+        approvers: Collection[str],
+        wider: Terms | None = None,
+    ) -> Answered:
         """Approve, deny or cancel; the first answer wins and is durable before this returns.
 
         Args:
@@ -234,10 +255,11 @@ class PendingDesk:
             answer: APPROVED, DENIED or CANCELLED.
             by: who answers.
             approvers: names policy lets answer.
+            wider: with APPROVED: what else the yes is for; the question itself does not count as a use.
 
         Raises:
-            NotPermitted: ``by`` may not answer.
-            Malformed: no such question, or no such answer.
+            NotPermitted: ``by`` may not answer, or nobody may say yes to that much; then nothing was answered.
+            Malformed: no such question, no such answer, or terms that make no sense.
             Unavailable: it could not be written; nothing changed.
         """
         if by not in approvers:
@@ -248,13 +270,18 @@ class PendingDesk:
             row = self._find(turn.change.execute, untrusted_reference)
             found = approval(row, turn.mark.offset)
             won = found.state is State.PENDING
+            granted = None
             if won:
+                if wider is not None and answer is State.APPROVED:
+                    granted = self.grants.make(turn.change, turn.mark, found, wider, by)
                 found = self._move(turn, row, answer, Actor.OPERATOR, by)
         await self._publish(turn.moved)
-        return Answered(found, won)
+        return Answered(found, won, granted)
 
     async def cancel_all(self, why: str, *, agent: AgentId | None = None, session: str | None = None) -> int:
-        """Cancel what is pending, of one agent or one session if named (containment, a reset); return how many.
+        """Cancel what is pending, of one agent or one session if named (containment, a reset), and end its grants.
+
+        Returns how many questions there were.
 
         Raises:
             Unavailable: it could not be written; nothing changed.
@@ -264,6 +291,7 @@ class PendingDesk:
             rows = turn.change.execute(where, (agent, session))
             for row in rows:
                 self._move(turn, row, State.CANCELLED, Actor.GATEWAY, why)
+            self.grants.end_where(turn.change, turn.mark, why, agent, session)
         await self._publish(turn.moved)
         return len(rows)
 
@@ -275,7 +303,7 @@ class PendingDesk:
         """
         await self.tick()
         row = self._find(self._database.read, untrusted_reference)
-        return approval(row, self._now().offset)
+        return approval(row, self._hours.now().offset)
 
     async def list(self, states: Collection[State] = OPEN, *, agent: AgentId | None = None) -> Approvals:
         """Return the questions in these states, oldest first."""
@@ -283,18 +311,19 @@ class PendingDesk:
         marks = ",".join("?" * len(states))
         where = f"{_SELECT} WHERE state IN ({marks}) AND (? IS NULL OR agent = ?) ORDER BY rowid"
         rows = self._database.read(where, (*(state.value for state in states), agent, agent))
-        offset = self._now().offset
+        offset = self._hours.now().offset
         return [approval(row, offset) for row in rows]
 
     def pending_count(self, agent: AgentId) -> int:
         """How many questions of an agent are pending, for ``facts.Usage``."""
         query = "SELECT count(*) FROM desk WHERE state = 'pending' AND agent = ? AND due > ?"
-        return int(self._database.read(query, (agent, self._now().latest))[0][0])
+        return int(self._database.read(query, (agent, self._hours.now().latest))[0][0])
 
     async def tick(self) -> None:
         """Expire what is due. Reading does it too; the gateway calls this at intervals so that surfaces hear of it."""
-        now = self._now().latest
-        if now - self._kept < KEEP_SECONDS and not self._database.read(_ANY_DUE, (now,)):
+        now = self._hours.now()
+        due = self._database.read(_ANY_DUE, (now.latest,)) or self.grants.any_due(now)
+        if not due and not self._hours.stale:
             return
         with self._change() as turn:
             pass
@@ -312,31 +341,15 @@ class PendingDesk:
         await self._database.sync()
         self._bell.ring(moved)
 
-    def _now(self) -> Mark:
-        with self._database.lock:
-            self._time = advance(self._time, self._clock.now())
-            return self._time
-
     @contextmanager
     def _change(self) -> Iterator[_Turn]:
         """Begin a change: keep the time, and expire what is due by it."""
         with self._database.transaction() as change:
-            turn = _Turn(change, self._keep_time(change), [])
+            turn = _Turn(change, self._hours.keep(change), [])
             for row in change.execute(_DUE, (turn.mark.latest,)):
                 self._move(turn, row, State.EXPIRED, Actor.CLOCK, row[10])
+            self.grants.expire(change, turn.mark)
             yield turn
-
-    def _keep_time(self, change: Transaction) -> Mark:
-        kept = change.execute(_TIME)
-        if kept and kept[0][0] > self._time.latest:
-            self._time = Mark(kept[0][0], kept[0][1])
-        if self._time.offset and not change.execute(_ANY_OPEN):
-            # Nothing is left that a clock set back could lengthen, so the clock is believed again.
-            self._time = Mark(self._clock.now(), 0.0)
-        mark = self._now()
-        change.execute(_KEEP_TIME, (mark.latest, mark.offset))
-        self._kept = mark.latest
-        return mark
 
     def _move(self, turn: _Turn, row: Row, after: State, actor: Actor, by: str) -> Approval:
         """Compare and swap one row, with its record, if the table of transitions has it."""

@@ -68,15 +68,15 @@ def make_code(entropy: bytes) -> str:
     return "".join(CROCKFORD[number >> shift & 31] for shift in range(35, -1, -5))
 
 
-def make_id(entropy: bytes) -> str:
-    """Return ``apr_`` and 16 hex characters for 8 random bytes.
+def make_id(entropy: bytes, kind: str = "apr") -> str:
+    """Return ``apr_`` (``gra_`` for a grant) and 16 hex characters for 8 random bytes.
 
     Raises:
         ValueError: not 8 bytes.
     """
     if len(entropy) != ID_BYTES:
         raise ValueError("an id needs exactly 8 random bytes")
-    return "apr_" + entropy.hex()
+    return f"{kind}_{entropy.hex()}"
 
 
 @dataclass(frozen=True, slots=True)

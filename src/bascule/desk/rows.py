@@ -1,18 +1,24 @@
-"""The desk's tables and what a row means; all of the desk's SQL is here and in ``pending.py``.
+"""The desk's tables and what a row means; the rest of its SQL is in ``pending.py``, ``grants.py`` and ``hours.py``.
 
 Stops: a row that the database holds in another shape than the program thinks (the table checks states and numbers).
 """
 
 from __future__ import annotations
 
-from bascule.core.answer import Approval, State
+from bascule.core.answer import Approval, Grant, Standing, State
 from bascule.core.errors import Malformed
 from bascule.desk.question import OPEN
 from bascule.state.connection import Row
 from bascule.state.migrations import Schema
 
 COLUMNS = (
-    "id, code, digest, agent, session, tool, state, created, expires, card, answered_by, policy_version, seq, rank, due"
+    "id, code, digest, agent, session, tool, state, created, expires, card, answered_by, policy_version, seq, rank, "
+    "due, action, extent, ungrantable, proposal"
+)
+
+GRANT_COLUMNS = (
+    "id, agent, session, tool, state, created, expires, uses_left, used, granted_by, approval, policy_version, rank, "
+    "extent, due"
 )
 
 SCHEMA = Schema(
@@ -49,6 +55,32 @@ CREATE TABLE desk_time (
     "offset" REAL NOT NULL
 ) STRICT;
 """,
+        """
+ALTER TABLE desk ADD COLUMN action TEXT NOT NULL DEFAULT '';
+ALTER TABLE desk ADD COLUMN extent TEXT NOT NULL DEFAULT '';
+ALTER TABLE desk ADD COLUMN ungrantable TEXT NOT NULL DEFAULT 'it was asked by an earlier version';
+ALTER TABLE desk ADD COLUMN proposal TEXT NOT NULL DEFAULT '';
+CREATE INDEX desk_said ON desk (agent, tool, created) WHERE state IN ('approved', 'consumed');
+CREATE TABLE desk_grants (
+    id             TEXT PRIMARY KEY,
+    agent          TEXT NOT NULL,
+    session        TEXT NOT NULL,
+    tool           TEXT NOT NULL,
+    state          TEXT NOT NULL CHECK (state IN ('active', 'used_up', 'expired', 'revoked')),
+    created        REAL NOT NULL,
+    expires        REAL NOT NULL,
+    uses_left      INTEGER CHECK (uses_left >= 0),
+    used           INTEGER NOT NULL,
+    granted_by     TEXT NOT NULL,
+    approval       TEXT NOT NULL,
+    policy_version TEXT NOT NULL,
+    rank           TEXT NOT NULL CHECK (rank IN ('00', '01', '10', '11')),
+    extent         TEXT NOT NULL,
+    due            REAL NOT NULL
+) STRICT;
+CREATE INDEX desk_grants_live ON desk_grants (agent, tool) WHERE state = 'active';
+CREATE INDEX desk_grants_due ON desk_grants (due) WHERE state = 'active';
+""",
     ),
 )
 
@@ -59,17 +91,28 @@ def approval(row: Row, offset: float) -> Approval:
     ``created`` and ``expires`` are the clock's when it was asked, ``due`` the desk's. While a question is open its
     expiry is ``due`` on today's clock: less ``offset``, which is not zero after the clock was set back.
     """
-    (id_, code, digest, agent, session, tool, found, created, expires, card, by, version, seq, rank, due) = row
+    (id_, code, digest, agent, session, tool, found, created, expires, card, by, version, seq, rank, due, *rest) = row
     state = _STATES[found]
     if offset and state in OPEN:
         expires = due - offset
     lines = tuple(card.split("\n"))
     return Approval(
-        id_, code, digest, agent, session, tool, state, created, expires, lines, by, version, seq, rank
+        id_, code, digest, agent, session, tool, state, created, expires, lines, by, version, seq, rank, *rest
     )  # by place: ten thousand of these make one list
 
 
 _STATES = {state.value: state for state in State}
+
+
+def grant(row: Row, offset: float) -> Grant:
+    """Make the noun of a row of :data:`GRANT_COLUMNS`; times as for :func:`approval`."""
+    (id_, agent, session, tool, found, created, expires, left, used, by, question, version, rank, extent, due) = row
+    state = Standing(found)
+    if offset and state is Standing.ACTIVE:
+        expires = due - offset
+    return Grant(
+        id_, agent, session, tool, state, created, expires, left, used, by, question, version, rank, extent
+    )  # fmt: skip
 
 
 def card_text(lines: tuple[str, ...]) -> str:

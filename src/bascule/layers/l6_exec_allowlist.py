@@ -22,6 +22,7 @@ from bascule.core.policy import AgentPolicy, ExecAsk, ExecEntry, ExecPolicy, Exe
 from bascule.core.posture import Posture
 from bascule.core.quoting import render
 from bascule.core.scope import strictest_use
+from bascule.core.toolspec import ActionClass
 from bascule.core.verdict import Verdict, allow, ask, deny
 
 NAME = "l6_exec_allowlist"
@@ -172,6 +173,17 @@ def writes_of(command: Command, rules: ExecPolicy) -> bool:
     """Return whether the command's box may write the agent's own directories."""
     entry = match_entry(command, rules)
     return entry is not None and entry.writes
+
+
+def action_of(call: Call, policy: AgentPolicy) -> ActionClass:
+    """Return the worst action class in a call: its tool's own, or what an entry says of one of its programs."""
+    ranks = list(ActionClass)
+    worst = call.action
+    for command in call.plan.commands if call.plan is not None else ():
+        entry = match_entry(command, policy.exec)
+        if entry is not None and ranks.index(entry.action) > ranks.index(worst):
+            worst = entry.action
+    return worst
 
 
 def check(posture: Posture, _policy: AgentPolicy) -> tuple[Finding, ...]:

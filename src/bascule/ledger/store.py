@@ -184,6 +184,10 @@ class Ledger:
         where = "WHERE seq > ? AND (?2 IS NULL OR agent = ?2) AND (?3 IS NULL OR kind = ?3) ORDER BY seq DESC LIMIT ?4"
         return self._query(where, (after, agent, kind, limit))[::-1]
 
+    def after(self, seq: int, limit: int, *, agent: str | None = None) -> list[Record]:
+        """Return the first ``limit`` records that follow ``seq``, in order; of one agent, if named."""
+        return self._query("WHERE seq > ? AND (?2 IS NULL OR agent = ?2) ORDER BY seq LIMIT ?3", (seq, agent, limit))
+
     def lineage(self, seq: int) -> list[Record]:
         """Return what led to a record, first cause first, the record itself last."""
         where = """WHERE seq IN (

@@ -13,10 +13,11 @@ from bascule.core.call import Bound, Call, Intent
 from bascule.core.canonical import Json
 from bascule.core.confinement import Confinement, Limits, Mount
 from bascule.core.errors import Malformed
+from bascule.core.interpreters import Source, text_of
 from bascule.core.label import Confidentiality, Integrity, Label
 from bascule.core.outcome import Outcome
 from bascule.core.paths import BOX_ROOT, Zone, locate
-from bascule.core.plan import Command, Connector, Step
+from bascule.core.plan import Command, Connector, Plan, Step
 from bascule.core.policy import AgentPolicy
 from bascule.core.ports import Boxes, Programs
 from bascule.core.toolspec import ToolSpec
@@ -53,7 +54,20 @@ class Exec:
         if patterns:
             plan = with_globs(plan, await self._matches(patterns, policy, key))
         found = [await self._programs.resolve(command.argv[0], policy) for command in plan.commands]
-        return Bound(paths_of(with_programs(plan, found), policy.layout), {})
+        plan = with_programs(plan, found)
+        return Bound(paths_of(plan, policy.layout), await self._identities(plan, policy, key))
+
+    async def _identities(self, plan: Plan, policy: AgentPolicy, key: BoxKey) -> dict[str, str]:
+        """What else a yes to this line is about: the other programs in its boxes, and the scripts they are given."""
+        identities: dict[str, str] = {}
+        for index, command in enumerate(plan.commands):
+            for path in needs_of(command, policy.exec):
+                identities[f"program:{path}"] = (await self._programs.resolve(path, policy)).sha256
+            script = _script(command)
+            place = locate(script, policy.layout) if script else None
+            if place is not None and place.zone in {Zone.OWN, Zone.HOME, Zone.TOOLS}:
+                identities[f"script:{index}"] = await (await self._boxes.files(key)).identify(place.box)
+        return identities
 
     async def _matches(self, patterns: tuple[str, ...], policy: AgentPolicy, key: BoxKey) -> dict[str, tuple[str, ...]]:
         files = await self._boxes.files(key)
@@ -85,6 +99,16 @@ class Exec:
     def card(self, call: Call, policy: AgentPolicy) -> tuple[str, ...]:
         """What the operator is shown."""
         return card(call, policy)
+
+
+def _script(command: Command) -> str:
+    """The file that holds what an interpreter is to run, empty if there is none that the line names."""
+    text = text_of(command.program.path if command.program else "", command.argv)
+    if text.source is Source.FILE:
+        return command.argv[text.word]
+    if text.source is Source.INPUT and command.streams.stdin is not None:
+        return command.streams.stdin
+    return ""
 
 
 def _skipped(connector: Connector, exit_status: int) -> bool:
