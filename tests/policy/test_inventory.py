@@ -21,7 +21,7 @@ AGENTS: dict[str, Any] = {"agents": {"list": [{"id": "a"}]}, "tools": {"allow": 
         ({"agents": {"list": [{"id": "a", "workspace": "/x"}]}}, "policy.key_inert"),
         ({"agents": {"defaults": {"sandbox": {"ssh": {}}}, "list": [{"id": "a"}]}}, "policy.key_inert"),
         ({"gateway": {"controlUi": {"allowInsecureAuth": True}}}, "config.insecure_or_dangerous_flags"),
-        ({"gateway": {"bind": "lan"}}, "gateway.bind_no_auth"),
+        ({"gateway": {"bind": "lan"}}, "gateway.bind_exposed"),
         ({"logging": {"redactSensitive": "off"}}, "logging.redact_off"),
         ({"channels": {"signal": {"dmPolicy": "open", "allowFrom": ["*"]}}}, "channels.signal.dm.open"),
         ({"channels": {"signal": {"accounts": {"x": {"groupPolicy": "open"}}}}}, "channels.signal.groups.open"),

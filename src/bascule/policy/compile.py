@@ -31,6 +31,7 @@ from bascule.policy.schema.sandbox import Sandbox
 from bascule.policy.schema.tools import AgentTools, Exec, Tools
 from bascule.policy.senders import parse_entry
 from bascule.policy.toolrules import AgentScopes, Bundles
+from bascule.policy.webrules import http_policy
 
 DEFAULT_PROMPTS = ("AGENTS.md",)
 """Prompt files of an agent that names none, below ``prompts/<id>/``."""
@@ -84,6 +85,8 @@ def compile_policy(
         findings += found
     people = {name: _person(name, person, document) for name, person in (config.operators or {}).items()}
     approval_seconds = config.approvals.timeout_seconds if config.approvals else None
+    http, http_findings = http_policy(config, document)
+    findings += http_findings
     policy = Policy(
         version,
         MappingProxyType(agents),
@@ -93,6 +96,7 @@ def compile_policy(
         tuple(name for name, person in people.items() if person.approves),
         model_name(config.models.default if config.models else None),
         MappingProxyType(people),
+        http=http,
     )
     unique = dict.fromkeys(findings)
     return policy, tuple(sorted(unique, key=lambda finding: (-finding.severity, finding.check, finding.detail)))

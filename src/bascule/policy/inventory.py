@@ -54,11 +54,6 @@ def config_findings(config: Config, document: Document, places: Places) -> Itera
         yield from _signal("channels.signal", signal)
         for name, account in (signal.accounts or {}).items():
             yield from _signal(f"channels.signal.accounts.{name}", account)
-    auth = config.gateway.auth if config.gateway else None
-    bound = config.gateway.bind if config.gateway else None
-    if bound not in (None, "loopback") and (auth is None or auth.mode in (None, "none")):
-        detail = f"gateway.bind is {bound} and gateway.auth.mode asks for nothing"
-        yield Finding("gateway.bind_no_auth", Severity.CRITICAL, detail, "set gateway.auth.mode to token")
     if config.logging is not None and config.logging.redact_sensitive == "off":
         detail = "logging.redactSensitive off has no effect: secrets are always masked"
         yield Finding("logging.redact_off", Severity.WARN, detail, "remove it")

@@ -9,8 +9,11 @@ CONFIG_NAME = "bascule.json5"
 APPROVALS_NAME = "exec-approvals.json"
 
 CARRIED = frozenset(
-    {"$schema", "agents", "tools", "operators", "models", "approvals", "quota", "examples", "security", "session"}
-)
+    {
+        "$schema", "agents", "tools", "operators", "models", "approvals", "quota", "examples", "security", "session",
+        "gateway",
+    }
+)  # fmt: skip
 """Sections a compiled policy carries by itself; others need a part of the program that says it reads them."""
 
 

@@ -58,6 +58,30 @@ class Tailscale(Section):
     reset_on_exit: bool | None = None
 
 
+class ChatCompletions(Section):
+    """The OpenAI-compatible interface."""
+
+    enabled: bool | None = None
+    max_body_bytes: Count | None = None
+    images: Opaque | None = None
+
+
+class Endpoints(Section):
+    """What is served besides the pages."""
+
+    chat_completions: ChatCompletions | None = None
+    responses: Opaque | None = None
+
+
+class Http(Section):
+    """The HTTP server; ``enabled: false`` serves nothing at all."""
+
+    enabled: bool | None = None
+    endpoints: Endpoints | None = None
+    allow_session_key_override: bool | None = None
+    security_headers: Opaque | None = None
+
+
 class Gateway(Section):
     """``gateway``: where the trusted process listens."""
 
@@ -72,7 +96,7 @@ class Gateway(Section):
     control_ui: ControlUi | None = None
     tools: ToolLists | None = None
     nodes: Opaque | None = None
-    http: Opaque | None = None
+    http: Http | None = None
     remote: Opaque | None = None
     reload: Opaque | None = None
     tls: Opaque | None = None
