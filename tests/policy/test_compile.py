@@ -127,6 +127,12 @@ def test_approval_time_is_half_an_hour_unless_said() -> None:
     assert compiled({**AGENTS, "approvals": {"timeoutSeconds": 60}})[0].approval_seconds == 60
 
 
+@pytest.mark.parametrize("word", ["off", "risky", "always"])
+def test_passkeys_are_off_unless_said(word: str) -> None:
+    assert compiled(AGENTS)[0].passkey == compiled({**AGENTS, "approvals": {}})[0].passkey == "off"
+    assert compiled({**AGENTS, "approvals": {"passkey": word}})[0].passkey == word
+
+
 def test_a_byte_order_mark_and_comments_are_no_matter() -> None:
     policy, _ = compile_policy(b"\xef\xbb\xbf// x\n{agents: {list: [{id: 'A'}]}}", None, Places("/h"))
     assert set(policy.agents) == {"a"}

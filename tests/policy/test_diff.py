@@ -52,6 +52,7 @@ def test_nothing_changes_nothing() -> None:
         (edited(tools__exec={"security": "deny", "ask": "on-miss"}), "narrower", "exec security"),
         (edited(tools__exec={"security": "allowlist", "ask": "always"}), "narrower", "exec ask"),
         (edited(approvals={"timeoutSeconds": 3600}), "wider", "approvals.timeoutSeconds"),
+        (edited(approvals={"passkey": "risky"}), "narrower", "approvals.passkey"),
         (edited(operators={"pat": {"approves": True}, "kim": {}}), "wider", "operators.kim"),
     ],
 )

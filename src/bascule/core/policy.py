@@ -192,6 +192,7 @@ class Policy:
         people: every operator by name.
         http: where pages and interfaces are served.
         signal: the Signal account, None for none.
+        passkey: which yes over HTTP needs a passkey: ``off``, ``risky`` or ``always``; see ``policy/passkeys.py``.
     """
 
     version: str
@@ -204,3 +205,4 @@ class Policy:
     people: Mapping[str, Operator] = field(default_factory=dict)
     http: HttpPolicy = field(default_factory=HttpPolicy)
     signal: SignalPolicy | None = None
+    passkey: str = "off"

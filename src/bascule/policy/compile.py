@@ -85,6 +85,7 @@ def compile_policy(
         findings += found
     people = {name: _person(name, person, document) for name, person in (config.operators or {}).items()}
     approval_seconds = config.approvals.timeout_seconds if config.approvals else None
+    passkey = config.approvals.passkey if config.approvals else None
     http, http_findings = http_policy(config, document)
     findings += http_findings
     policy = Policy(
@@ -97,6 +98,7 @@ def compile_policy(
         model_name(config.models.default if config.models else None),
         MappingProxyType(people),
         http=http,
+        passkey="off" if passkey is None else passkey,
     )
     unique = dict.fromkeys(findings)
     return policy, tuple(sorted(unique, key=lambda finding: (-finding.severity, finding.check, finding.detail)))

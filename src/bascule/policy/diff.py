@@ -63,6 +63,7 @@ def _has(tools: Mapping[str, Standing]) -> tuple[str, ...]:
 
 def _whole(old: Policy, new: Policy) -> Iterator[Change]:
     yield from _number("", "approvals.timeoutSeconds", old.approval_seconds, new.approval_seconds)
+    yield from _ordered("", "approvals.passkey", ("always", "risky", "off"), old.passkey, new.passkey)
     for name in dict.fromkeys((*old.people, *new.people)):
         before, after = old.people.get(name), new.people.get(name)
         if before != after:

@@ -161,6 +161,7 @@ class Approvals(Section):
     """How questions are asked, and for how long."""
 
     timeout_seconds: int | None = Field(None, ge=10, le=7 * 86_400)
+    passkey: Literal["off", "risky", "always"] | None = None
     exec_: Forwarding | None = Field(None, alias="exec")
     plugin: Forwarding | None = None
 
