@@ -111,7 +111,7 @@ def _origins(ui: ControlUi, document: Document) -> Iterator[str]:
         if origin == "*":
             continue  # everybody is nobody; a finding says so
         lowered = origin.lower()
-    XX _is_place(lowered):
+        if not (origin.isascii() and _ORIGIN.fullmatch(lowered) and _is_place(lowered)):
             problem = f"{origin[:60]!r} is no address of a site"
             remedy = "write scheme, host and port only, like https://bascule.example"
             raise _wrong(document, ("controlUi", "allowedOrigins", index), problem, remedy)
