@@ -170,6 +170,17 @@ class TokenMade(TokenRow):
     token: str
 
 
+class PasskeyRow(TypedDict):
+    """A passkey: ``site`` is the host it works on, ``person`` as in :class:`TokenRow`."""
+
+    id: str
+    name: str
+    site: str
+    person: str
+    created: str
+    last_used: str
+
+
 class PairingRow(TypedDict):
     """A Signal sender who asked to be let in; ``state`` is ``waiting|approved|expired``."""
 
