@@ -132,6 +132,21 @@ class RelyingParty:
 
 
 @dataclass(frozen=True, slots=True)
+class Yes:
+    """One yes, as a passkey signs for it.
+
+    Attributes:
+        approval: the question's id, ``apr_…``.
+        digest: of the call it is about, as it was shown.
+        wider: terms of a grant, exactly those of the answer; None for a yes to this call alone.
+    """
+
+    approval: str
+    digest: str
+    wider: Wider | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """Words that came over a channel, for one agent.
 
@@ -437,17 +452,8 @@ class Passkeys(Protocol):
             NotPermitted: ``passkey_refused``, or as :meth:`begin_registration`.
         """
 
-    async def begin_approval(
-        self, principal: Principal, party: RelyingParty, *, approval: str, digest: str, wider: Wider | None
-    ) -> dict[str, Json]:
+    async def begin_approval(self, principal: Principal, party: RelyingParty, yes: Yes) -> dict[str, Json]:
         """Return options for ``navigator.credentials.get``, bound to one question as it was shown and to one answer.
-
-        Args:
-            principal: who would say yes.
-            party: where.
-            approval: the question's id.
-            digest: of the call it is about, as it was shown.
-            wider: terms of a grant, exactly those of the answer; None for a yes to this call alone.
 
         Raises:
             NotPermitted: ``passkey_missing``: they have none for this site.
@@ -455,14 +461,7 @@ class Passkeys(Protocol):
         """
 
     async def finish_approval(
-        self,
-        principal: Principal,
-        party: RelyingParty,
-        *,
-        approval: str,
-        digest: str,
-        wider: Wider | None,
-        untrusted_response: str,
+        self, principal: Principal, party: RelyingParty, yes: Yes, *, untrusted_response: str
     ) -> None:
         """Check what the passkey signed; that very answer may follow from this browser, once, within two minutes.
 
