@@ -8,10 +8,12 @@ import sys
 import threading
 from pathlib import Path
 
+from tests.builders import LAYOUT
 from tests.desk.racing import RACERS, approve
 from tests.keeping import Keeping, call, rules
 
 from bascule.core.answer import State
+from bascule.desk.grants import Terms
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,3 +76,16 @@ def test_processes_that_take_at_once(tmp_path: Path) -> None:
     )  # fmt: skip
     taken = done.stdout.split()
     assert (done.returncode, len(taken), taken.count("none")) == (0, RACERS, RACERS - 1), done.stderr
+
+
+def test_a_grant_of_three_uses_is_used_three_times_by_ten(tmp_path: Path) -> None:
+    with Keeping(tmp_path) as kept:
+        asked = asyncio.run(kept.asked())
+        wider = Terms("exact", LAYOUT, uses=3)
+        approvers = ("operator",)
+        asyncio.run(kept.desk.answer(asked.id, State.APPROVED, by="operator", approvers=approvers, wider=wider))
+        taken = together(lambda _: kept.desk.take(call(), rules()))
+        assert (len(taken), sum(found is not None for found in taken)) == (RACERS, 4)
+        assert len(kept.ledger.tail(99, kind="consumed")) == 1
+        assert [found.uses_left for found in asyncio.run(kept.desk.grants.list(everything=True))] == [0]
+        assert kept.verified().ok

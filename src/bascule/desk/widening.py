@@ -221,6 +221,8 @@ def _by_hand_reaches(exact: Sequence[Reach], under: str, layout: Layout) -> tupl
     if place.zone is Zone.PROTECTED or (place.zone is Zone.OUTSIDE and place.host.count("/") < MIN_DEPTH):
         raise NotPermitted("grant_never", f"not everything under {place.host} can be covered", "name a directory in it")
     kinds = dict.fromkeys((reach.access, reach.zone) for reach in exact if is_within(reach.path, place.host))
+    if not kinds:
+        raise NotPermitted("grant_misses", f"no path of this call lies under {place.host}")
     return (
         *(Reach(access, zone, place.host, below=True) for access, zone in kinds),
         *(reach for reach in exact if (reach.access, reach.zone) not in kinds),
