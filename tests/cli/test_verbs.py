@@ -17,12 +17,17 @@ LISTS = [
     ("agents", "list"),
     ("sessions", "list"),
     ("ledger", "tail"),
+    ("ledger", "show", "7", "--lineage"),
+    ("pairing", "list"),
 ]
 OBJECTS = [
     ("status",),
     ("approvals", "show", "apr_1"),
     ("approvals", "approve", "apr_1"),
+    ("approvals", "approve", "apr_1", "--minutes", "5"),
     ("approvals", "deny", "ABC"),
+    ("tokens", "create", "phone", "--scope", "read"),
+    ("pairing", "approve", "KOFFER23"),
     ("agents", "show", "bruba-main"),
     ("sessions", "show", "agent:bruba-main:main"),
     ("sessions", "reset", "agent:bruba-main:main"),
@@ -82,6 +87,13 @@ def test_the_home_may_be_named_three_ways(tmp_path: Path) -> None:
         (("send", "bruba-main", "down"), 1, "model_down"),
         (("chat", "bruba-main"), 2, "usage"),
         (("gateway", "stop"), 1, "gateway_not_running"),
+        (("approvals", "approve"), 2, "usage"),
+        (("grants", "revoke", "gr_1"), 2, "grant_unknown"),
+        (("tokens", "create", "phone"), 2, "usage"),
+        (("tokens", "create", "phone", "--scope", "read", "--days", "0"), 2, "usage"),
+        (("tokens", "revoke", "phone"), 2, "token_unknown"),
+        (("pairing", "approve", "none"), 2, "pairing_unknown"),
+        (("dashboard",), 1, "dashboard_off"),
     ],
 )
 def test_errors(tmp_path: Path, words: tuple[str, ...], status: int, code: str) -> None:

@@ -7,8 +7,8 @@ import json
 import os
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +202,40 @@ def connected(service: SimulatedService | None = None) -> Iterator[tuple[Client,
             yield client, held
     finally:
         thread.join(10)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def listening(home: Path) -> Iterator[Callable[[Callable[[SimulatedService], Any]], Any]]:
+    """A lasting gateway of this home, in a thread; yields how to do something in its midst."""
+    service = SimulatedService()
+    listener = place.listen(home)
+    loop = asyncio.new_event_loop()
+    found = place.process(os.getpid())
+    hello = Hello("0", os.getpid(), found.started if found else 0, ephemeral=False)
+    server = Server(service, Access(os.getuid(), os.getuid()), frozenset, hello)
+    serving = loop.create_task(server.serve(listener))
+
+    def body() -> None:
+        with suppress(asyncio.CancelledError):
+            loop.run_until_complete(serving)
+        loop.close()
+
+    def do(work: Callable[[SimulatedService], Any]) -> Any:
+        async def inside() -> Any:
+            return work(service)
+
+        return asyncio.run_coroutine_threadsafe(inside(), loop).result(10)
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    try:
+        yield do
+    finally:
+        loop.call_soon_threadsafe(serving.cancel)
+        thread.join(10)
+        listener.close()
+        place.withdraw(home)
         assert not thread.is_alive()
 
 

@@ -171,7 +171,7 @@ def test_the_client_knows_no_more_than_core() -> None:
     reached = client_files()
     assert SRC / "control" / "server.py" not in reached
     standard = "|".join(sorted(sys.stdlib_module_names))
-    assert faults(reached, re.compile(rf"(bascule\.(core|control)|bascule$|{standard})(\.|$)?")) == {}
+    assert faults(reached, re.compile(rf"(bascule\.(core|service|control)|bascule$|{standard})(\.|$)?")) == {}
 
 
 def test_a_verb_loads_the_app_only_when_it_needs_it() -> None:

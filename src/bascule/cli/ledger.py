@@ -44,12 +44,18 @@ def show(
     context: typer.Context,
     seq: Annotated[int, typer.Argument(metavar="SEQ", min=1, help="Its sequence number.")],
     *,
+    lineage: Annotated[
+        bool, typer.Option("--lineage", help="List what led to it and what it led to, in order.")
+    ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one record, whole."""
+    """Show one record, whole; or with --lineage what it came from and what came of it."""
     run = settle(context, home, as_json)
     with run.connect() as gateway:
+        if lineage:
+            run.sink.table(COLUMNS, gateway.request("ledger_lineage", seq=seq), "nothing is known of it")
+            return
         found = gateway.request("ledger_show", seq=seq)
     if run.sink.as_json:
         run.sink.json(found)
@@ -116,6 +122,6 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(rich_markup_mode=None, help="The record of every decision and effect.")
     group.command(epilog=example("bascule ledger tail -n 50 --agent bruba-main"))(tail)
-    group.command(epilog=example("bascule ledger show 17"))(show)
+    group.command(epilog=example("bascule ledger show 17", "bascule ledger show 17 --lineage"))(show)
     group.command(epilog=example("bascule ledger verify --heads copy/heads.jsonl --key copy/ledger.pub"))(verify)
     app.add_typer(group, name="ledger")

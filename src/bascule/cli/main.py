@@ -16,19 +16,41 @@ from bascule.cli import (
     chat,
     config,
     contain,
+    dashboard,
     gateway,
+    grants,
     init,
     ledger,
+    pairing,
     sandbox,
     send,
     sessions,
     status,
+    tokens,
 )
 from bascule.cli.options import AsJson, Home
 from bascule.cli.sink import Sink
 from bascule.core.errors import BasculeError, Malformed, Unavailable
 
-VERBS = (init, status, gateway, chat, send, call, approvals, contain, agents, sessions, config, ledger, sandbox)
+VERBS = (
+    init,
+    status,
+    gateway,
+    dashboard,
+    chat,
+    send,
+    call,
+    approvals,
+    grants,
+    tokens,
+    pairing,
+    agents,
+    sessions,
+    config,
+    ledger,
+    sandbox,
+    contain,
+)
 """Every group of verbs, in the order of the help."""
 
 INTERRUPTED = 130
@@ -53,21 +75,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["--help", "-h"]},
     )
     app.callback()(root)
-    for verb in (
-        init,
-        status,
-        gateway,
-        chat,
-        send,
-        call,
-        approvals,
-        agents,
-        sessions,
-        config,
-        ledger,
-        sandbox,
-        contain,
-    ):
+    for verb in VERBS:
         verb.register(app)
     return app
 

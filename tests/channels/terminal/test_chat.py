@@ -1,65 +1,18 @@
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import select
 import signal
-import struct
 import subprocess
-import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.channels.terminal.person import Terminal
 from tests.cli.program import command, environment
 
 from bascule.channels.terminal.chat import tool_lines
 
-
-class Terminal:
-    """A person at a terminal: sees what is shown, types when they have seen it."""
-
-    def __init__(self, home: Path, *words: str) -> None:
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        python, flag, program, *rest = command(*words)
-        owned = f"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); {program}"
-        self.child = subprocess.Popen(
-            [python, flag, owned, *rest],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=environment(home),
-            start_new_session=True,
-        )
-        os.close(theirs)
-        self.screen = ours
-        self.seen = ""
-        self.shown = 0
-
-    def until(self, text: str) -> str:
-        """Wait until a text is shown; return everything new up to its end."""
-        deadline = time.monotonic() + 30
-        while (found := self.seen.find(text, self.shown)) < 0:
-            if not select.select([self.screen], [], [], deadline - time.monotonic())[0]:
-                pytest.fail(f"{text!r} was not shown, only {self.seen[self.shown :]!r}")
-            try:
-                self.seen += os.read(self.screen, 65536).decode("utf-8", "replace").replace("\r\n", "\n")
-            except OSError:
-                pytest.fail(f"the program ended before it showed {text!r}: {self.seen[self.shown :]!r}")
-        found += len(text)
-        new, self.shown = self.seen[self.shown : found], found
-        return new
-
-    def type(self, text: str) -> None:
-        os.write(self.screen, text.encode())
-
-    def end(self) -> int:
-        status = self.child.wait(30)
-        os.close(self.screen)
-        return status
+PROMPT = "? apr_1: yes, no, similar, show or later [y/n/s/show/later] "
+OPEN = "[y/n/s/show/later/q] "
 
 
 @pytest.fixture
@@ -96,19 +49,19 @@ def test_control_d_leaves(chat: Terminal) -> None:
 @pytest.mark.parametrize(("answer", "state"), [("y", "approved"), ("no", "denied"), ("YES", "approved")])
 def test_a_question_is_answered_right_there(chat: Terminal, answer: str, state: str) -> None:
     chat.type("ask\n")
-    card = chat.until("later] ")
-    assert "\n? path: /etc/motd\\u202e\n? two\n? lines\n" in card
+    card = chat.until(PROMPT)
+    assert "\n| path: /etc/motd\\u202e\n| two\n| lines\n? unanswered at" in card
     chat.type(f"{answer}\n")
     assert f"* {state}: apr_1" in chat.until("bruba-main> ")
 
 
 def test_an_answer_typed_ahead_does_not_count(chat: Terminal) -> None:
     chat.type("ask\ny\ny\n")
-    chat.until("later] ")
+    chat.until(PROMPT)
     chat.type("maybe\n")
-    chat.until("later] ")
+    chat.until(PROMPT)
     chat.type("show\n")
-    assert "? path: /etc/motd" in chat.until("later] ")
+    assert "| path: /etc/motd" in chat.until(PROMPT)
     chat.type("n\n")
     said = chat.until("bruba-main> ")
     assert "* denied: apr_1" in said
@@ -117,13 +70,13 @@ def test_an_answer_typed_ahead_does_not_count(chat: Terminal) -> None:
 
 def test_later_leaves_the_question_open_and_the_turn_waiting(chat: Terminal) -> None:
     chat.type("ask\n")
-    chat.until("later] ")
+    chat.until(PROMPT)
     chat.type("later\n")
     chat.until("it waits until")
     chat.child.send_signal(signal.SIGINT)
     assert "! stopped" in chat.until("bruba-main> ")
     chat.type("/approvals\n")
-    chat.until("later] ")
+    chat.until(OPEN)
     chat.type("y\n")
     assert "* approved: apr_1" in chat.until("bruba-main> ")
     chat.type("/approvals\n")
@@ -141,7 +94,7 @@ def test_control_c_stops_the_turn_and_not_the_chat(chat: Terminal) -> None:
 
 def test_control_c_at_a_question_is_no_answer(chat: Terminal) -> None:
     chat.type("ask\n")
-    chat.until("later] ")
+    chat.until(PROMPT)
     chat.type("\x03")
     said = chat.until("bruba-main> ")
     assert "! stopped" in said
@@ -150,7 +103,7 @@ def test_control_c_at_a_question_is_no_answer(chat: Terminal) -> None:
 
 def test_send_on_a_terminal_asks_there(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "send", "bruba-main", "ask")
-    terminal.until("later] ")
+    terminal.until(PROMPT)
     terminal.type("y\n")
     terminal.until("* approved: apr_1")
     assert terminal.end() == 0
@@ -177,8 +130,8 @@ def test_a_tool_line_says_what_how_and_why() -> None:
         "outcome": None,
     }
     first, second = tool_lines(report)
-    assert first.startswith("* exec command=ls xxx")
+    assert first.startswith("exec command=ls xxx")
     assert first.endswith("… -> deny")
-    assert second == "* l6: not listed (list it) [no_match]"
+    assert second == "l6: not listed (list it) [no_match]"
     report["outcome"] = {"ok": False, "exit": 3}
     assert tool_lines(report)[0].endswith("-> exit 3")

@@ -52,3 +52,11 @@ def test_nothing_is_lost(text: str) -> None:
 )
 def test_how_it_looks(text: str, out: str) -> None:
     assert folded(text, 20) == out
+
+
+@given(TEXT, st.integers(20, 60))
+def test_the_first_line_may_begin_otherwise_than_the_rest(text: str, columns: int) -> None:
+    flow = Flow("* ", columns, "> ")
+    out = flow.take(text + "\n")
+    assert out.endswith("\n")
+    assert [line[:2].strip() for line in out[:-1].split("\n")] == ["*"] + [">"] * (out.count("\n") - 1)

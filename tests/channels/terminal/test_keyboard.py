@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bascule.channels.terminal.keyboard import Keyboard
+from bascule.channels.terminal.keyboard import Keyboard, Ready
 from bascule.core.errors import NotPermitted
 
 
@@ -45,7 +45,7 @@ def _fionread(descriptor: int) -> bytes:
 
 def test_a_line_typed_is_the_answer(terminal: tuple[int, int], never: int) -> None:
     os.write(terminal[0], b"yes\n")
-    assert Keyboard(terminal[1]).line(never) == "yes"
+    assert Keyboard(terminal[1]).line() == "yes"
 
 
 def test_what_was_typed_before_the_card_is_no_answer(terminal: tuple[int, int], never: int) -> None:
@@ -54,19 +54,36 @@ def test_what_was_typed_before_the_card_is_no_answer(terminal: tuple[int, int], 
     queued(terminal[1])
     keyboard.forget()
     os.write(terminal[0], b"no\n")
-    assert keyboard.line(never) == "no"
+    assert keyboard.line() == "no"
 
 
 def test_control_d_is_no_answer(terminal: tuple[int, int], never: int) -> None:
     os.write(terminal[0], b"\x04")
-    assert Keyboard(terminal[1]).line(never) is None
+    assert Keyboard(terminal[1]).line() is None
 
 
 def test_a_line_cut_short_is_no_answer(terminal: tuple[int, int], never: int) -> None:
     os.write(terminal[0], b"y\x04")
-    assert Keyboard(terminal[1]).line(never) == ""
+    assert Keyboard(terminal[1]).line() == ""
     os.write(terminal[0], b"y" * 300 + b"\n")
-    assert Keyboard(terminal[1]).line(never) == ""
+    assert Keyboard(terminal[1]).line() == ""
+
+
+def test_the_wait_says_what_ended_it(terminal: tuple[int, int], never: int) -> None:
+    keyboard = Keyboard(terminal[1])
+    assert keyboard.wait(never, never, 0) is Ready.WOKEN
+    os.write(terminal[0], b"y\n")
+    assert keyboard.wait(never, never, None) is Ready.TYPED
+
+
+def test_what_happened_elsewhere_comes_before_a_key(terminal: tuple[int, int], never: int) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"!")
+    os.write(terminal[0], b"y\n")
+    queued(terminal[1])
+    assert Keyboard(terminal[1]).wait(never, reader, None) is Ready.WOKEN
+    os.close(reader)
+    os.close(writer)
 
 
 def test_an_interrupt_comes_first(terminal: tuple[int, int]) -> None:
@@ -74,7 +91,7 @@ def test_an_interrupt_comes_first(terminal: tuple[int, int]) -> None:
     os.write(writer, b"!")
     os.write(terminal[0], b"y\n")
     queued(terminal[1])
-    assert Keyboard(terminal[1]).line(reader) is None
+    assert Keyboard(terminal[1]).wait(reader, reader, None) is Ready.INTERRUPTED
     os.close(reader)
     os.close(writer)
 
@@ -92,7 +109,7 @@ def test_nothing_else_is_a_keyboard(tmp_path: Path, never: int, kind: str) -> No
     }[kind]
     keyboard = Keyboard(descriptor)
     assert keyboard.real is False
-    for work in (keyboard.forget, lambda: keyboard.line(never)):
+    for work in (keyboard.forget, keyboard.line, lambda: keyboard.wait(never, never, None)):
         with pytest.raises(NotPermitted) as caught:
             work()
         assert caught.value.code == "not_a_terminal"

@@ -1,19 +1,23 @@
 """A conversation with one agent on a plain terminal: over SSH, without a full screen, without colours if unwanted.
 
-Stops: an agent's words passing for ours (they are indented and folded, ``flow.py``), and an answer to a question from
-anywhere but the keyboard after the card was shown (``keyboard.py``). The whole card is printed, always. Does not stop
-an operator from saying yes to something they did not read.
+Stops: an agent's words passing for ours: they are indented and folded (``flow.py``), and so is every line that holds
+some of them. Its questions are put by ``dialog.py``. Does not stop an operator from believing what an agent says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final
 
+from bascule.channels.terminal import question
+from bascule.channels.terminal.dialog import Dialog, Ended, Events, Gateway, Screen, say
 from bascule.channels.terminal.flow import Flow
 from bascule.channels.terminal.keyboard import Keyboard
+from bascule.channels.terminal.question import Event
+from bascule.channels.terminal.watch import Watch
 from bascule.core.errors import BasculeError
 
 INDENT: Final = "  "
@@ -21,35 +25,6 @@ INDENT: Final = "  "
 HELP: Final = (
     "Type to talk. /approvals lists open questions, /reset begins anew, /quit or Ctrl-D leaves, Ctrl-C stops a turn."
 )
-
-Event = Mapping[str, Any]
-
-
-class Screen(Protocol):
-    """Where words go; implemented by the command line's sink."""
-
-    @property
-    def columns(self) -> int:
-        """The terminal's width."""
-
-    def visible(self, untrusted_text: str) -> str:
-        """Return the text with everything invisible written out."""
-
-    def line(self, untrusted_text: str = "") -> None:
-        """Print a line."""
-
-    def piece(self, untrusted_text: str) -> None:
-        """Print a piece at once."""
-
-
-class Gateway(Protocol):
-    """What is asked of the gateway; implemented by the control client."""
-
-    def request(self, method: str, **params: Any) -> Any:
-        """Ask and wait."""
-
-    def stream(self, method: str, interrupt: int | None, **params: Any) -> Iterator[Any]:
-        """Ask and yield events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +54,6 @@ class Chat:
         self._screen = desk.screen
         self._agent = agent
         self._session = session
-        self._answered_here: set[str] = set()
 
     def _greet(self) -> None:
         """Say whom one talks to and through what, and what stands in the way."""
@@ -88,7 +62,7 @@ class Chat:
         self._screen.line(f"talking to {self._agent}{through}; /help says how")
         for notice in (found["notice"], found["contained"], *found["problems"]):
             if notice:
-                self._screen.line(f"note: {notice}")
+                say(self._screen, "note: ", notice, "      ")
 
     def run(self) -> None:
         """Talk until the operator leaves."""
@@ -109,7 +83,7 @@ class Chat:
             except BasculeError as error:
                 if error.code == "gateway_gone":
                     raise
-                self._screen.line(f"! {error} [{error.code}]")
+                say(self._screen, "! ", f"{error} [{error.code}]")
 
     def _do(self, text: str) -> None:
         if not text:
@@ -128,27 +102,24 @@ class Chat:
             self._screen.line("! there is no such command; /help says which there are")
 
     def _approvals(self) -> None:
-        rows = self._desk.gateway.request("approvals_list", everything=False)
-        if not rows:
-            self._screen.line("no question is open")
         with self._desk.interrupts() as interrupt:
-            for row in rows:
-                if not self._ask(self._desk.gateway.request("approvals_show", ref=row["id"]), interrupt):
-                    return
+            Watch(self._screen, self._desk.keyboard, self._desk.gateway, interrupt).answer_open()
 
     def turn(self, text: str) -> Event | None:
         """Run one turn, show it, put its questions; return its ``done`` event, None if it was cancelled."""
         flow = Flow(INDENT, self._screen.columns)
         done: Event | None = None
         with self._desk.interrupts() as interrupt:
-            events = self._desk.gateway.stream("send", interrupt, agent=self._agent, text=text, session=self._session)
+            ask = {"agent": self._agent, "text": text, "session": self._session}
+            events = _Turn(self._desk.gateway.stream("send", interrupt, **ask))
+            dialog = Dialog(self._screen, self._desk.keyboard, self._desk.gateway, interrupt)
             try:
                 for event in events:
                     if event["event"] == "text":
                         self._screen.piece(flow.take(self._screen.visible(event["text"])))
                         continue
                     self._screen.piece(flow.end())
-                    self._show(event, interrupt)
+                    self._show(event, events, dialog)
                     done = event if event["event"] == "done" else done
             except BasculeError as error:
                 self._screen.piece(flow.end())
@@ -157,60 +128,61 @@ class Chat:
                 self._screen.line("! stopped")
         return done
 
-    def _show(self, event: Event, interrupt: int) -> None:
+    def _show(self, event: Event, turn: _Turn, dialog: Dialog) -> None:
         kind = event["event"]
         if kind == "tool" and (event["phase"] == "finished" or event["report"]["decision"]["effect"] != "allow"):
             for line in tool_lines(event["report"]):
-                self._screen.line(line)
-        elif kind == "answered" and event["id"] not in self._answered_here:
-            by = f" by {event['answered_by']}" if event["answered_by"] else ""
-            self._screen.line(f"* {event['id']} {event['state']}{by}")
-        elif kind == "approval":
-            self._ask(event["approval"], interrupt)
+                say(self._screen, "* ", line, "  ")
+        elif kind == "answered" and event["id"] not in turn.told:
+            say(self._screen, "* ", question.answered(event), "  ")
+        elif kind == "approval" and turn.settled(event["approval"]["id"]) is None:
+            self._put(event["approval"], turn, dialog)
 
-    def _ask(self, approval: Event, interrupt: int) -> bool:
-        """Put one question; False if the operator broke off."""
-        self._card(approval)
-        if not self._desk.keyboard.real:
-            self._screen.line(f"? answer elsewhere: bascule approvals approve {approval['id']}")
-            return True
+    def _put(self, approval: Event, turn: _Turn, dialog: Dialog) -> None:
+        if dialog.put(approval, turn) in {Ended.ANSWERED, Ended.SETTLED}:
+            turn.told.add(approval["id"])
+
+
+class _Turn:
+    """The events of a turn, in order, of which a question that stands on the screen may hear before they are shown.
+
+    Attributes:
+        told: questions whose end was already said.
+    """
+
+    def __init__(self, events: Events) -> None:
+        self.told: set[str] = set()
+        self._events = events
+        self._kept: deque[Event] = deque()
+
+    def __iter__(self) -> Iterator[Event]:
         while True:
-            # In this order: what is typed once the question mark stands there counts, what came before does not.
-            self._desk.keyboard.forget()
-            self._screen.piece("? yes, no, show, or later [y/n/show/later] ")
-            answer = self._desk.keyboard.line(interrupt)
-            if answer is None:
-                self._screen.line()
-                return False
-            word = answer.strip().lower()
-            if word in {"y", "yes"}:
-                return self._answer("approvals_approve", approval)
-            if word in {"n", "no"}:
-                return self._answer("approvals_deny", approval)
-            if word == "later":
-                self._screen.line(f"? it waits until {approval['expires']}: bascule approvals approve {approval['id']}")
-                return True
-            if word == "show":
-                self._card(approval)
+            while self._kept:
+                yield self._kept.popleft()
+            event = next(self._events, None)
+            if event is None:
+                return
+            yield event
 
-    def _answer(self, method: str, approval: Event) -> bool:
-        try:
-            found = self._desk.gateway.request(method, ref=approval["id"])
-        except BasculeError as error:
-            if error.code == "gateway_gone":
-                raise
-            self._screen.line(f"! {error} [{error.code}]")
-        else:
-            self._answered_here.add(approval["id"])
-            self._screen.line(f"* {found['state']}: {found['id']}")
-        return True
+    def fileno(self) -> int:
+        """See :class:`bascule.channels.terminal.dialog.News`."""
+        return self._events.fileno()
 
-    def _card(self, approval: Event) -> None:
-        self._screen.line(f"? {approval['agent']} asks ({approval['id']}, code {approval['code']})")
-        for line in approval["card"]:
-            for part in line.split("\n"):
-                self._screen.line(f"? {part}")
-        self._screen.line(f"? unanswered at {approval['expires']} it is a no")
+    def settled(self, approval: str) -> str | None:
+        """See :class:`bascule.channels.terminal.dialog.News`; the end of the turn is the end of its questions."""
+        self._kept += self._events.arrived()
+        for event in self._kept:
+            if event["event"] == "answered" and event["id"] == approval:
+                return question.answered(event)
+        return f"{approval} is no longer asked: the turn has ended" if self._events.ended else None
+
+    def waiting(self) -> bool:
+        """Nothing: what goes on in the turn is shown when the question has left the screen."""
+        return False
+
+    def take(self) -> list[str]:
+        """Nothing, likewise."""
+        return []
 
 
 def tool_lines(report: Event) -> list[str]:
@@ -224,11 +196,11 @@ def tool_lines(report: Event) -> list[str]:
         result = "ok"
     else:
         result = "failed" if outcome["exit"] is None else f"exit {outcome['exit']}"
-    lines = [f"* {call['tool']} {words} -> {result}"]
+    lines = [f"{call['tool']} {words} -> {result}"]
     for verdict in decision["verdicts"]:
         if verdict["effect"] != "allow":
             remedy = f" ({verdict['remedy']})" if verdict["remedy"] else ""
-            lines.append(f"*   {verdict['judge']}: {verdict['reason']}{remedy} [{verdict['code']}]")
+            lines.append(f"{verdict['judge']}: {verdict['reason']}{remedy} [{verdict['code']}]")
     return [" ".join(line.split()) for line in lines]
 
 

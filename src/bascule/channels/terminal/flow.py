@@ -17,9 +17,13 @@ TAB: Final = 4
 class Flow:
     """Folds one text that arrives in pieces; the pieces' borders make no difference."""
 
-    def __init__(self, indent: str, columns: int) -> None:
-        """Begin a text; ``columns`` is the screen's width, of which the last stays empty."""
+    def __init__(self, indent: str, columns: int, rest: str | None = None) -> None:
+        """Begin a text; ``columns`` is the screen's width, of which the last stays empty.
+
+        ``indent`` stands before every line; or, if ``rest`` is given, which is as wide, before the first only.
+        """
         self._indent = indent
+        self._rest = indent if rest is None else rest
         self._room = max(8, columns - len(indent) - 1)
         self._used = 0
         self._open = False
@@ -29,7 +33,7 @@ class Flow:
         parts: list[str] = []
         for letter in text:
             if letter == "\n":
-                parts.append("\n" if self._open else self._indent.rstrip() + "\n")
+                parts.append("\n" if self._open else self._begun().rstrip() + "\n")
                 self._open, self._used = False, 0
                 continue
             for piece in " " * TAB if letter == "\t" else letter:
@@ -42,10 +46,15 @@ class Flow:
             parts.append("\n")
             self._open, self._used = False, 0
         if not self._open:
-            parts.append(self._indent)
+            parts.append(self._begun())
             self._open = True
         parts.append(letter)
         self._used += wide
+
+    def _begun(self) -> str:
+        """Return what stands before the line that begins now."""
+        begun, self._indent = self._indent, self._rest
+        return begun
 
     def end(self) -> str:
         """Return what to print after the last piece: the newline that is missing, if one is."""

@@ -12,12 +12,21 @@ import select
 import stat
 import termios
 from contextlib import suppress
+from enum import Enum, auto
 from typing import Final
 
 from bascule.core.errors import NotPermitted
 
 LONGEST: Final = 256
 """Bytes of an answer; whatever is longer is none."""
+
+
+class Ready(Enum):
+    """What ended the wait: a line, Ctrl-C, or something that happened elsewhere (or the time was up)."""
+
+    TYPED = auto()
+    INTERRUPTED = auto()
+    WOKEN = auto()
 
 
 class Keyboard:
@@ -46,16 +55,27 @@ class Keyboard:
             termios.tcdrain(self._descriptor)
             termios.tcflush(self._descriptor, termios.TCIFLUSH)
 
-    def line(self, interrupt: int) -> str | None:
-        """Return the next line typed, without its newline; None at Ctrl-D, or if ``interrupt`` became readable.
+    def wait(self, interrupt: int, news: int, seconds: float | None) -> Ready:
+        """Wait until a line was typed or one of the two descriptors became readable, at most ``seconds``.
+
+        What else has happened comes first, so that no key answers a question that was settled before it.
 
         Raises:
             NotPermitted: ``not_a_terminal``.
         """
         self._demand()
-        ready = select.select([self._descriptor, interrupt], [], [])[0]
+        ready = select.select([self._descriptor, interrupt, news], [], [], seconds)[0]
         if interrupt in ready:
-            return None
+            return Ready.INTERRUPTED
+        return Ready.TYPED if ready == [self._descriptor] else Ready.WOKEN
+
+    def line(self) -> str | None:
+        """Return the next line typed, without its newline; None at Ctrl-D.
+
+        Raises:
+            NotPermitted: ``not_a_terminal``.
+        """
+        self._demand()
         typed = os.read(self._descriptor, LONGEST)
         if not typed.endswith(b"\n"):
             # Ctrl-D, or more than anyone types as an answer; the rest of such a line is no answer either.
