@@ -127,6 +127,10 @@ def living(home: Path, prepare: Callable[[Living], None] = lambda _made: None, *
     done = verb(home, "init", "--team", "bruba")
     assert done.returncode == 0, done.stderr
     made = Living(home)
+    # Many homes run side by side in the tests; those that want a port name one of their own.
+    made.change(
+        "bascule.json5", lambda text: text.replace("\n{\n", "\n{\n  gateway: { http: { enabled: false } },\n", 1)
+    )
     prepare(made)
     made.start(**environment)
     try:

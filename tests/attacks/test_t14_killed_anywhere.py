@@ -150,3 +150,26 @@ def waits(house: Killable, args: dict[str, Any]) -> Any:
     with client_of(house.home) as client:
         options = {"session": None, "dry_run": False, "wait": 30.0, "as_operator": False}
         return client.request("call", agent=MAIN, tool="write", args_text=json.dumps(args), **options)
+
+
+@pytest.mark.parametrize("boundary", USING)
+def test_a_call_that_a_grant_covers(house: Killable, outside: Path, boundary: Boundary) -> None:
+    """Two uses are granted; the killed call spends one if it got so far, and never lets a third call go."""
+    args, before = asked_write(outside, f"grant {boundary}\n"), size(outside)
+    each = len(args["content"])
+    question = house.call("write", args)["approval"]["id"]
+    terms = {"extent": "exact", "this_session": False, "minutes": 5, "uses": 2, "args": None, "under": None}
+    granted = house.client.request("approvals_grant", ref=question, **terms)["id"]
+    assert house.call("write", args)["outcome"]["ok"]
+    house.kill_at(boundary)
+    assert house.dies(lambda: house.call("write", args)) == "gateway_gone"
+    happened = 2 if boundary in HAPPENED else 1
+    revive(house, boundary in UNKNOWN, "write")
+    assert size(outside) == before + happened * each
+    (found,) = [row for row in house.client.request("grants_list", everything=True) if row["id"] == granted]
+    left = 2 if boundary in UNUSED else 1
+    assert (found["uses_left"], found["used"]) == (left, 2 - left)
+    for _ in range(left):
+        assert house.call("write", args)["outcome"]["ok"]
+    asks_anew(house, args, question)
+    assert size(outside) == before + (happened + left) * each

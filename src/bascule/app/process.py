@@ -21,6 +21,7 @@ import bascule
 from bascule.app import logs
 from bascule.app.rehearsal import refuse_surprises
 from bascule.app.start import READY, tell_refusal
+from bascule.app.surfaces import Surfaces
 from bascule.app.wiring import BUILT_TOOLS, Ground, House, SystemClock, open_house
 from bascule.control import place
 from bascule.control.access import Access
@@ -118,6 +119,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
         raise Unavailable(
             "accounts_missing", f"{born.home} has no table of accounts", "start it with: bascule gateway start"
         )
+    surfaces = Surfaces(loaded.policy, lambda line: LOG.info("%s", line))
     ground = Ground(
         home=born.home,
         loaded=loaded,
@@ -130,7 +132,8 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
         stop=stopping.set,
         reached=reached,
         clock=SystemClock(),
-        trouble=lambda: _trouble(table, client),
+        trouble=lambda: (*_trouble(table, client), *surfaces.problems()),
+        dashboard=surfaces.dashboard,
     )
     if table.single:
         LOG.warning("%s (%s)", _SINGLE["message"].removeprefix("warn: "), _SINGLE["remedy"])
@@ -140,7 +143,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
     try:
         async with open_house(ground) as house:
             server = Server(house.office, access, lambda: uids, _hello(ephemeral=ground.ephemeral))
-            await _attend(born, house, server, stopping)
+            await _attend(born, house, server, surfaces, stopping)
     finally:
         client.close()
 
@@ -161,11 +164,13 @@ def _hello(*, ephemeral: bool) -> Hello:
     return Hello(bascule.__version__, os.getpid(), own.started if own else 0, ephemeral)
 
 
-async def _attend(born: Inheritance, house: House, server: Server, stopping: asyncio.Event) -> None:
+async def _attend(born: Inheritance, house: House, server: Server, surfaces: Surfaces, stopping: asyncio.Event) -> None:
     served = socket.socket(fileno=born.served)
     lasting = born.kind == "listener"
     await house.conversations.take_up(resume=lasting)
     serving = asyncio.ensure_future(server.serve(served) if lasting else server.attend(served))
+    if lasting:
+        await surfaces.open(house)
     os.write(born.tell, READY)
     os.close(born.tell)
     ended = asyncio.ensure_future(stopping.wait())
@@ -174,6 +179,7 @@ async def _attend(born: Inheritance, house: House, server: Server, stopping: asy
     if ended.done():
         # Before their connections close, which would cancel them: a turn that waits for an answer is to wait on.
         await house.conversations.turns.stop()
+    await surfaces.close()
     for task in (serving, ended, ticking):
         task.cancel()
     await asyncio.gather(serving, ended, ticking, return_exceptions=True)

@@ -22,7 +22,7 @@ MAX_TOLD = 48_000
 """Characters of one result a model reads; about 12 000 tokens, so that one file cannot fill a context."""
 
 _MAX_LINE = 400
-_APPROVAL_ID = re.compile(r"apr_[0-9a-f]{16}", re.ASCII)
+_OUR_ID = re.compile(r"(?:apr|gra)_[0-9a-f]{16}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
@@ -77,7 +77,7 @@ def of_no_question(decision: Decision) -> ToolAnswer:
 def of_error(error: BasculeError, *, begun: bool) -> ToolAnswer:
     """Return what is told when the gate could not take the call across; ``begun`` if an effect may have happened."""
     if begun:
-        reason = one_line(_APPROVAL_ID.sub("the question", str(error)))
+        reason = one_line(_OUR_ID.sub("the question", str(error)))
         return ToolAnswer(f"outcome unknown: {reason}; check what is so before trying again", Told.UNKNOWN)
     return _refused(error.message, error.remedy)
 
@@ -119,8 +119,8 @@ _ENDINGS = {
 
 
 def _refused(reason: str, remedy: str) -> ToolAnswer:
-    plain = one_line(_APPROVAL_ID.sub("the question", reason)) or "no reason was given"
-    advice = one_line(_APPROVAL_ID.sub("the question", remedy))
+    plain = one_line(_OUR_ID.sub("the question", reason)) or "no reason was given"
+    advice = one_line(_OUR_ID.sub("the question", remedy))
     return ToolAnswer(f"refused: {plain} ({advice})" if advice else f"refused: {plain}", Told.REFUSED)
 
 
