@@ -79,8 +79,9 @@ class Opened:
         self.doors = TokenDoors(self.tokens, self.browsers, lambda: self.policy, self.time)
         self.office = Office(Keys(self.tokens, self.browsers, lambda: self.policy, self.time, lambda: self.address))
 
-    async def made(self, name: str = "phone", scopes: str = "read", **changes):
-        return await self.tokens.create(parse_minting(asking(name, scopes, **changes), self.policy), by="root")
+    async def made(self, name: str = "phone", scopes: str = "read", *, rooted: bool = True, **changes):
+        mint = parse_minting(asking(name, scopes, **changes), self.policy)
+        return await self.tokens.create(mint, by="root", rooted=rooted)
 
     async def linked(self) -> str:
         secret, _ = await self.browsers.make_link(by="root")

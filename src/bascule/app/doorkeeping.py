@@ -67,7 +67,7 @@ class Doorkeeping:
         if excess := beyond(mint, maker, left):
             detail = f"{caller.name} cannot make a token with more {excess} than it has itself"
             raise NotPermitted("token_beyond", detail, "ask for less, or use the machine's own shell")
-        made, secret = await self._keys.tokens.create(mint, by=caller.name)
+        made, secret = await self._keys.tokens.create(mint, by=caller.name, rooted=_is_operator(caller))
         return TokenMade(**self._token(made), token=secret)
 
     async def tokens_list(self) -> list[TokenRow]:

@@ -427,7 +427,8 @@ class Passkeys(Protocol):
     A page that answers calls :meth:`begin_approval`, hands the options to ``navigator.credentials.get``, then
     :meth:`finish_approval` with what it returned (``PublicKeyCredential.toJSON()`` as text), then answers as ever: the
     service refuses the answer (``passkey_needed``) without a passkey used in this browser for this very answer.
-    Everything here raises ``NotPermitted``: ``passkey_browser``, for a caller who did not sign in with a browser.
+    All but :meth:`needed` raise ``NotPermitted``: ``passkey_browser``, unless the caller signed in with a browser and
+    may approve.
     """
 
     def needed(self, principal: Principal, *, action: str, wider: bool) -> bool:
@@ -437,8 +438,8 @@ class Passkeys(Protocol):
         """Return options for ``navigator.credentials.create``, as JSON (``parseCreationOptionsFromJSON``).
 
         Raises:
-            NotPermitted: ``passkey_stale``: only a browser that signed in within ten minutes, by a link or by a token
-                made in the machine's own shell, registers one; by a token only the first.
+            NotPermitted: ``passkey_stale``: only a browser that signed in within ten minutes registers one: by a link
+                the machine's operator's, by a person's token that the machine's own shell made their first.
             Unavailable: ``passkey_host``, ``passkeys_full``.
         """
 

@@ -174,6 +174,11 @@ class Browsers:
         found = next((_browser(row) for row in rows if same(key, row[-1])), None)
         return found if found is not None and self._alive(found) else None
 
+    def get(self, browser_id: str) -> Browser | None:
+        """Return a signed-in browser by id; None if there is none."""
+        rows = self._database.read(f"{_SELECT} WHERE id = ?", (browser_id,))
+        return _browser(rows[0]) if rows else None
+
     def _alive(self, browser: Browser) -> bool:
         return stands(self._clock.now(), browser.seen, browser.expires)
 

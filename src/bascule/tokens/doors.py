@@ -7,6 +7,7 @@ looked at each time, so a revocation holds from the next request on. Does not st
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from bascule.core.errors import NotPermitted
 from bascule.core.policy import Policy
@@ -68,7 +69,7 @@ class TokenDoors:
             raise refusal(Kind.BROWSER)
         principal = MACHINE_OPERATOR if browser.token is None else self._behind(browser.token)
         self._browsers.note_seen(browser)
-        return principal
+        return replace(principal, browser=browser.id)
 
     def _behind(self, token_id: str) -> Principal:
         """Whom the token stands for that signed a browser in."""

@@ -50,7 +50,8 @@ CREATE TABLE tokens (
     created   REAL NOT NULL,
     expires   REAL NOT NULL CHECK (expires > created),
     last_used REAL,
-    revoked   REAL
+    revoked   REAL,
+    rooted    INTEGER NOT NULL CHECK (rooted IN (0, 1))
 ) STRICT;
 CREATE INDEX tokens_name ON tokens (name);
 CREATE TABLE tokens_links (
@@ -67,16 +68,27 @@ CREATE TABLE tokens_browsers (
     seen    REAL NOT NULL
 ) STRICT;
 CREATE INDEX tokens_browsers_token ON tokens_browsers (token, seen);
+CREATE TABLE tokens_passkeys (
+    id         TEXT PRIMARY KEY,
+    owner      TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    site       TEXT NOT NULL,
+    credential BLOB NOT NULL UNIQUE,
+    public_key BLOB NOT NULL,
+    sign_count INTEGER NOT NULL CHECK (sign_count >= 0),
+    created    REAL NOT NULL,
+    last_used  REAL
+) STRICT;
 """,
     ),
 )
 
-COLUMNS = "id, name, scopes, agents, session, trusted, person, created, expires, last_used, revoked"
+COLUMNS = "id, name, scopes, agents, session, trusted, person, created, expires, last_used, revoked, rooted"
 
 NOTE_SECONDS = 60.0
 """How much time passes before a use is written down again: a page that polls must not become a stream of writes."""
 
-_INSERT = f"INSERT INTO tokens ({COLUMNS}, hash) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 -- only constants of this file
+_INSERT = f"INSERT INTO tokens ({COLUMNS}, hash) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 -- only constants of this file
 _SELECT = f"SELECT {COLUMNS} FROM tokens"  # noqa: S608 -- only constants of this file
 _BY_HASH = f"SELECT {COLUMNS}, hash FROM tokens WHERE hash = ?"  # noqa: S608 -- only constants of this file
 _NAMED = f"""{_SELECT} WHERE id = ?1 OR name = ?1
@@ -113,8 +125,8 @@ class Tokens:
         self._journal = journal
         self._entropy = entropy
 
-    async def create(self, mint: Mint, *, by: str) -> tuple[Token, str]:
-        """Make a token and return it with its secret, which is kept nowhere.
+    async def create(self, mint: Mint, *, by: str, rooted: bool) -> tuple[Token, str]:
+        """Make a token and return it with its secret, which is kept nowhere; ``rooted`` as in :class:`Token`.
 
         Raises:
             Malformed: ``token_name``: an active token is called so.
@@ -124,7 +136,7 @@ class Tokens:
         now = self._clock.now()
         made = Token(
             make_id("tok", self._entropy(ID_BYTES)), mint.name, mint.scopes, mint.agents, mint.session, mint.trusted,
-            mint.person, now, now + mint.seconds,
+            mint.person, now, now + mint.seconds, rooted=rooted,
         )  # fmt: skip
         with self._database.transaction() as change:
             if change.execute(_ACTIVE_NAME, (made.name, now)):
@@ -211,14 +223,14 @@ def _row(made: Token) -> Row:
     agents = None if made.agents is None else json.dumps(sorted(made.agents))
     scopes = ",".join(sorted(made.scopes))
     times = (made.created, made.expires, made.last_used, made.revoked)
-    return (made.id, made.name, scopes, agents, made.session, int(made.trusted), made.person, *times)
+    return (made.id, made.name, scopes, agents, made.session, int(made.trusted), made.person, *times, int(made.rooted))
 
 
 def token(row: Row) -> Token:
     """Make the noun of a row of :data:`COLUMNS`."""
-    (id_, name, scopes, agents, session, trusted, person, created, expires, last_used, revoked, *_) = row
+    (id_, name, scopes, agents, session, trusted, person, created, expires, last_used, revoked, rooted, *_) = row
     return Token(
         id_, name, frozenset(Scope(word) for word in scopes.split(",")),
         None if agents is None else frozenset(json.loads(agents)), session, bool(trusted), person,
-        created, expires, last_used, revoked,
+        created, expires, last_used, revoked, bool(rooted),
     )  # fmt: skip

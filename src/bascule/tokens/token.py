@@ -35,7 +35,7 @@ OPERATOR_NAME = "operator"
 """What the record calls a browser that came by a link; no token may be called so."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
-_ID = re.compile(r"(tok|brw)_[0-9a-f]{16}", re.ASCII)
+_ID = re.compile(r"(tok|brw|pky)_[0-9a-f]{16}", re.ASCII)
 _SECRET = re.compile(r"(bsc|bsl|bss)_[A-Za-z0-9_-]{43}", re.ASCII)
 
 
@@ -100,6 +100,7 @@ class Token:
         expires: likewise; always later.
         last_used: likewise, to the minute; None if it never was.
         revoked: when it was ended by hand, None if it was not.
+        rooted: the machine's own shell made it, and not another token.
     """
 
     id: str
@@ -113,6 +114,7 @@ class Token:
     expires: float
     last_used: float | None = None
     revoked: float | None = None
+    rooted: bool = False
 
     def state(self, now: float) -> str:
         """``active``, ``expired`` or ``revoked`` at ``now``, seconds since the epoch."""
@@ -143,14 +145,14 @@ def looks_like(untrusted_secret: str, kind: Kind) -> bool:
 
 
 def make_id(prefix: str, entropy: bytes) -> str:
-    """Return ``tok_`` or ``brw_`` and 16 hex characters for 8 random bytes.
+    """Return ``tok_``, ``brw_`` or ``pky_`` and 16 hex characters for 8 random bytes.
 
     Raises:
         ValueError: not 8 bytes, or no such prefix.
     """
     made = f"{prefix}_{entropy.hex()}"
     if not _ID.fullmatch(made):
-        raise ValueError("an id is tok_ or brw_ and exactly 8 random bytes")
+        raise ValueError("an id is tok_, brw_ or pky_ and exactly 8 random bytes")
     return made
 
 
