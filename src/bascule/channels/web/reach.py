@@ -7,13 +7,13 @@ the gate or the desk stop; they are asked after this.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 from typing import Final, Literal, Protocol, TypeVar, cast
 
 from bascule.channels.web.identity import check_scope
 from bascule.core.errors import Malformed, NotPermitted
-from bascule.service.port import Caller, Channel, Principal, Wider
+from bascule.service.port import Caller, Channel, Heard, Principal, Wider
 from bascule.service.shapes import (
     AgentDetail,
     AgentRow,
@@ -24,6 +24,7 @@ from bascule.service.shapes import (
     SessionDetail,
     SessionRow,
     StatusBody,
+    TurnEvent,
 )
 
 T = TypeVar("T")
@@ -46,6 +47,11 @@ class Reach:
         self._channel = channel
         self.principal = principal
         self.caller = Caller(-1, 0, f"{principal.name} ({surface})", principal.person)
+
+    @property
+    def name(self) -> str:
+        """What to count the principal's streams by."""
+        return self.principal.token if self.principal.token else f"browser of {self.principal.name}"
 
     def sees(self, agent: str) -> bool:
         """True if the agent is among the principal's own; what belongs to none is seen only by one who sees all."""
@@ -232,6 +238,24 @@ class Reach:
         """Return what led to a record and what it led to; raises ``record_unknown``."""
         await self.record(seq)
         return self._seen(await self._channel.ledger_lineage(seq=seq))
+
+    async def partners(self) -> list[str]:
+        """Return the agents that may be spoken to."""
+        self._may("chat")
+        return [row["id"] for row in await self._channel.agents_list() if self.sees(row["id"])]
+
+    def talk(self, agent: str, text: str) -> tuple[str, AsyncIterator[TurnEvent]]:
+        """Return the session that words to an agent go to, and the turn they begin; raises ``agent_unknown``.
+
+        Whose words they are follows from the token alone: the operator's own if it is trusted, else a stranger's.
+        """
+        self._may("chat")
+        self._known(agent)
+        who = self.principal
+        session = who.session if who.session is not None else f"api:{who.token if who.token else 'browser'}"
+        origin = "operator" if who.trusted else "api"
+        heard = Heard(agent, text, session, who.trusted, origin, frozenset({f"api:{who.name}"}))
+        return session, self._channel.hear(self.caller, heard)
 
     async def follow(self, seq: int) -> AsyncGenerator[RecordRow, None]:
         """Yield every record after ``seq`` that is seen, without end."""

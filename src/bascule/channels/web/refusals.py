@@ -11,8 +11,9 @@ from typing import Final, TypeAlias
 
 from starlette._utils import get_route_path
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from bascule.channels.web.answers import AsciiResponse
 from bascule.core.errors import BasculeError, Malformed, NotPermitted, Unavailable
 from bascule.service.shapes import ErrorBody
 
@@ -79,7 +80,7 @@ class Faces:
 def as_json(request: Request, error: BasculeError) -> Response:
     """Return a refusal as JSON."""
     status = status_of(error)
-    return JSONResponse(body_of(error), status, headers_of(request, status))
+    return AsciiResponse(body_of(error), status, headers_of(request, status))
 
 
 def headers_of(request: Request, status: int) -> dict[str, str]:

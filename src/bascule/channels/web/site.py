@@ -14,21 +14,34 @@ from typing import Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from bascule.channels.web.answers import AsciiResponse
 from bascule.channels.web.doorway import Doorway
 from bascule.channels.web.guard import guard_for
 from bascule.channels.web.identity import Entrance
 from bascule.channels.web.refusals import Faces
+from bascule.channels.web.streams import Seats
 from bascule.core.errors import BasculeError, Malformed, NotPermitted
 from bascule.core.policy import Policy
 from bascule.service.port import Channel, Doors
 
 HEARTBEAT_SECONDS: Final = 15.0
 """Between signs of life on a stream, and between looks at whether its reader may still read."""
+
+
+UNTOLD: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""FastAPI can send what it is asked to a collector that an environment variable names; ours tells nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,9 @@ class Site:
         pace: how time goes by.
         ending: set when the server ends; streams end then.
         faces: how refusals look.
+        streams: event streams at once, of one token and of all.
+        turns: chat requests at once, of one token and of all.
+        talking: conversations that a chat request is under way in.
     """
 
     channel: Channel
@@ -61,6 +77,9 @@ class Site:
     pace: Pace
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     faces: Faces = field(default_factory=Faces)
+    streams: Seats = field(default_factory=lambda: Seats(each=8, together=64))
+    turns: Seats = field(default_factory=lambda: Seats(each=4, together=32))
+    talking: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +117,17 @@ def build(
 
 def routes(site: Site, parts: Iterable[Part]) -> FastAPI:
     """Return the application without its doorway: all routes, and the OpenAPI document that describes them."""
-    app = FastAPI(title="Bascule", version="1", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="Bascule",
+        version="1",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        default_response_class=AsciiResponse,
+        telemetry=UNTOLD,
+    )
+    app.state.site = site
 
     async def seen(request: Request, error: Exception) -> Response:
         return _seen(site.faces, request, error)

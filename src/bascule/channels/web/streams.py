@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from bascule.core.errors import Unavailable
 
@@ -21,6 +24,12 @@ QUEUED: Final = 16
 
 BEAT: Final = b": still here\n\n"
 """A comment, which readers of event streams ignore (WHATWG HTML, section 9.2.6)."""
+
+
+STREAM_HEADERS: Final = {"X-Accel-Buffering": "no"}
+"""Proxies that gather an answer before they hand it on are asked not to (nginx's own header)."""
+
+EVENTS: Final = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,27 @@ async def _cancel(*tasks: asyncio.Future[Any]) -> None:
             await task
 
 
+class Stream(StreamingResponse):
+    """An answer that goes on; what it holds is given back however it ends, even if it never began.
+
+    Args:
+        body: what to send.
+        held: closed at the end.
+        media_type: of the body.
+    """
+
+    def __init__(self, body: AsyncGenerator[bytes, None], held: AsyncExitStack, media_type: str) -> None:
+        super().__init__(body, media_type=media_type, headers=STREAM_HEADERS)
+        self._body = body
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, until it ends or nobody is there."""
+        async with self._held:
+            self._held.push_async_callback(self._body.aclose)
+            await super().__call__(scope, receive, send)
+
+
 @dataclass(slots=True)
 class Seats:
     """A bounded number of streams, for each name and for all."""
@@ -97,16 +127,23 @@ class Seats:
     together: int
     taken: dict[str, int] = field(default_factory=dict)
 
+    def check(self, name: str) -> None:
+        """Return if there is one to take.
+
+        Raises:
+            Unavailable: ``streams_full``.
+        """
+        if self.taken.get(name, 0) >= self.each or sum(self.taken.values()) >= self.together:
+            raise Unavailable("streams_full", "too many streams are open", "close one, or wait")
+
     def take(self, name: str) -> Callable[[], None]:
         """Take one and return how to give it back, once.
 
         Raises:
             Unavailable: ``streams_full``.
         """
-        held = self.taken.get(name, 0)
-        if held >= self.each or sum(self.taken.values()) >= self.together:
-            raise Unavailable("streams_full", "too many streams are open", "close one, or wait")
-        self.taken[name] = held + 1
+        self.check(name)
+        self.taken[name] = self.taken.get(name, 0) + 1
         given = False
 
         def give() -> None:
@@ -125,7 +162,3 @@ def event(data: str, *, name: str = "", number: int | None = None) -> bytes:
     head = (f"id: {number}\n" if number is not None else "") + (f"event: {name}\n" if name else "")
     body = "".join(f"data: {line}\n" for line in data.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
     return f"{head}{body}\n".encode()
-
-
-STREAM_HEADERS: Final = {"X-Accel-Buffering": "no"}
-"""Proxies that gather an answer before they hand it on are asked not to (nginx's own header)."""
