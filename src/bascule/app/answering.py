@@ -41,7 +41,7 @@ class Answering:
     async def approvals_list(self, *, everything: bool) -> list[ApprovalRow]:
         """See the protocol."""
         states = tuple(State) if everything else (State.PENDING,)
-        return [reports.approval_row(found) for found in await self._to.desk.list(states)]
+        return [reports.approval_row(found) for found in await self._to.desk.summaries(states)]
 
     async def approvals_show(self, *, ref: str) -> ApprovalDetail:
         """See the protocol."""

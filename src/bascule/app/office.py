@@ -15,7 +15,6 @@ from bascule.app import portraits, reports
 from bascule.app.answering import Answering
 from bascule.app.doorkeeping import Doorkeeping
 from bascule.app.staff import Staff
-from bascule.core.answer import State
 from bascule.core.call import Proposal
 from bascule.core.canonical import Json
 from bascule.core.cards import one_line
@@ -68,7 +67,7 @@ class Office(Answering, Doorkeeping):
             policy_version=policy.version,
             agents=len(policy.agents),
             sessions=len(self._to.sessions.list()),
-            pending_approvals=len(await self._to.desk.list((State.PENDING,))),
+            pending_approvals=self._to.desk.pending_count(),
             ledger_seq=self._to.ledger.end()[0],
             problems=self._to.problems(),
         )

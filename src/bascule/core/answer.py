@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class State(StrEnum):
@@ -60,6 +61,27 @@ class Approval:
     extent: str = ""
     ungrantable: str = ""
     proposal: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The card's first line."""
+        return self.card[0] if self.card else ""
+
+
+class Summary(NamedTuple):
+    """What a list shows of an approval; fields as there. Of these ten thousand are made at once."""
+
+    id: str
+    code: str
+    digest: str
+    agent: str
+    session: str
+    tool: str
+    state: str
+    created: float
+    expires: float
+    summary: str
+    action: str
 
 
 class Standing(StrEnum):

@@ -9,6 +9,7 @@ call that then fails: at most once means that too.
 from __future__ import annotations
 
 import asyncio
+import builtins
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,9 +18,8 @@ from typing import TypeAlias
 
 import apsw
 
-from bascule.core.answer import Approval, Grant, State
+from bascule.core.answer import Approval, Grant, State, Summary
 from bascule.core.call import Call
-from bascule.core.canonical import Json
 from bascule.core.errors import Malformed, NotPermitted, Unavailable
 from bascule.core.ids import AgentId
 from bascule.core.policy import Policy
@@ -42,7 +42,7 @@ from bascule.desk.question import (
     rank,
     within,
 )
-from bascule.desk.rows import COLUMNS, approval, card_text
+from bascule.desk.rows import COLUMNS, SUMMARY_COLUMNS, approval, card_text, statement
 from bascule.desk.widening import SIMILAR, narrowest
 from bascule.layers.l6_exec_allowlist import action_of
 from bascule.state.connection import Database, Row, Transaction, Value
@@ -173,7 +173,7 @@ class PendingDesk:
             raise Unavailable(
                 "approval_code_taken", "a random code was already in use", "make the call again"
             ) from None
-        self._journal.record(turn.change, "asked", _body(row, State.PENDING, Actor.GATE, ""))
+        self._journal.record(turn.change, "asked", statement(row, State.PENDING, Actor.GATE, ""))
         asked = approval(row, turn.mark.offset)
         turn.moved.append(asked)
         return asked
@@ -314,9 +314,17 @@ class PendingDesk:
         offset = self._hours.now().offset
         return [approval(row, offset) for row in rows]
 
-    def pending_count(self, agent: AgentId) -> int:
-        """How many questions of an agent are pending, for ``facts.Usage``."""
-        query = "SELECT count(*) FROM desk WHERE state = 'pending' AND agent = ? AND due > ?"
+    async def summaries(self, states: Collection[State] = OPEN) -> builtins.list[Summary]:
+        """Return what a list shows of the questions in these states, oldest first."""
+        await self.tick()
+        marks = ",".join("?" * len(states))
+        where = f"SELECT {SUMMARY_COLUMNS} FROM desk WHERE state IN ({marks}) ORDER BY rowid"  # noqa: S608 -- constants, and one mark a state
+        rows = self._database.read(where, (self._hours.now().offset, *(state.value for state in states)))
+        return [Summary._make(row) for row in rows]
+
+    def pending_count(self, agent: AgentId | None = None) -> int:
+        """How many questions are pending, of one agent if named; for ``facts.Usage`` and the status."""
+        query = "SELECT count(*) FROM desk WHERE state = 'pending' AND (?1 IS NULL OR agent = ?1) AND due > ?2"
         return int(self._database.read(query, (agent, self._hours.now().latest))[0][0])
 
     async def tick(self) -> None:
@@ -359,7 +367,7 @@ class PendingDesk:
         turn.change.execute(_SWAP, (after.value, by, row[0], before.value))
         if turn.change.changes() != 1:
             raise Unavailable("approval_moved", f"the question {row[0]} changed meanwhile", "look at it again")
-        self._journal.record(turn.change, after.value, _body(row, after, actor, by))
+        self._journal.record(turn.change, after.value, statement(row, after, actor, by))
         moved = approval((*row[:6], after.value, *row[7:10], by, *row[11:]), turn.mark.offset)
         turn.moved.append(moved)
         return moved
@@ -376,19 +384,3 @@ class PendingDesk:
 def _matches(found: Approval, call: Call, policy: Policy) -> bool:
     """The digest is the same already: is it the same policy, and was the card's label no lower?"""
     return found.policy_version == policy.version and within(found.label_rank, call.label)
-
-
-def _body(row: Row, state: State, actor: Actor, by: str) -> dict[str, Json]:
-    return {
-        "agent": row[3],
-        "session": row[4],
-        "digest": row[2],
-        "parent": row[12],
-        "approval": row[0],
-        "tool": row[5],
-        "state": state.value,
-        "actor": actor.value,
-        "by": by,
-        "policy": row[11],
-        "label": row[13],
-    }

@@ -6,8 +6,9 @@ Stops: a row that the database holds in another shape than the program thinks (t
 from __future__ import annotations
 
 from bascule.core.answer import Approval, Grant, Standing, State
+from bascule.core.canonical import Json
 from bascule.core.errors import Malformed
-from bascule.desk.question import OPEN
+from bascule.desk.question import OPEN, Actor
 from bascule.state.connection import Row
 from bascule.state.migrations import Schema
 
@@ -15,6 +16,11 @@ COLUMNS = (
     "id, code, digest, agent, session, tool, state, created, expires, card, answered_by, policy_version, seq, rank, "
     "due, action, extent, ungrantable, proposal"
 )
+
+SUMMARY_COLUMNS = """id, code, digest, agent, session, tool, state, created,
+CASE WHEN state IN ('pending', 'approved') THEN due - ? ELSE expires END,
+substr(card, 1, instr(card || char(10), char(10)) - 1), action"""
+"""Those of a summary; takes the offset of the desk's time."""
 
 GRANT_COLUMNS = (
     "id, agent, session, tool, state, created, expires, uses_left, used, granted_by, approval, policy_version, rank, "
@@ -124,3 +130,20 @@ def card_text(lines: tuple[str, ...]) -> str:
     if not lines or any("\n" in line for line in lines):
         raise Malformed("card_line", "a card is at least one line, and none holds a line's end")
     return "\n".join(lines)
+
+
+def statement(row: Row, state: State, actor: Actor, by: str) -> dict[str, Json]:
+    """What the ledger is told of a move."""
+    return {
+        "agent": row[3],
+        "session": row[4],
+        "digest": row[2],
+        "parent": row[12],
+        "approval": row[0],
+        "tool": row[5],
+        "state": state.value,
+        "actor": actor.value,
+        "by": by,
+        "policy": row[11],
+        "label": row[13],
+    }
