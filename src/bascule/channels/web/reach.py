@@ -46,7 +46,7 @@ class Reach:
     def __init__(self, channel: Channel, principal: Principal, surface: str) -> None:
         self._channel = channel
         self.principal = principal
-        self.caller = Caller(-1, 0, f"{principal.name} ({surface})", principal.person)
+        self.caller = Caller(-1, 0, f"{principal.name} ({surface})", principal.person, principal)
 
     @property
     def name(self) -> str:
