@@ -30,6 +30,7 @@ from bascule.policy.schema.root import Config
 from bascule.policy.schema.sandbox import Sandbox
 from bascule.policy.schema.tools import AgentTools, Exec, Tools
 from bascule.policy.senders import parse_entry
+from bascule.policy.signalrules import signal_policy
 from bascule.policy.toolrules import AgentScopes, Bundles
 from bascule.policy.webrules import http_policy
 
@@ -86,18 +87,22 @@ def compile_policy(
     people = {name: _person(name, person, document) for name, person in (config.operators or {}).items()}
     approval_seconds = config.approvals.timeout_seconds if config.approvals else None
     passkey = config.approvals.passkey if config.approvals else None
+    answering = _default_agent(config, agents)
+    signal, signal_findings = signal_policy(config, document, people, agents, answering)
+    findings += signal_findings
     http, http_findings = http_policy(config, document)
     findings += http_findings
     policy = Policy(
         version,
         MappingProxyType(agents),
-        _default_agent(config, agents),
+        answering,
         1800 if approval_seconds is None else approval_seconds,
         MappingProxyType(_providers(config, document, agents)),
         tuple(name for name, person in people.items() if person.approves),
         model_name(config.models.default if config.models else None),
         MappingProxyType(people),
         http=http,
+        signal=signal,
         passkey="off" if passkey is None else passkey,
     )
     unique = dict.fromkeys(findings)

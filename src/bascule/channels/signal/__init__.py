@@ -1,0 +1,1 @@
+"""Signal, through ``signal-cli daemon --http``: cards out, answers and words in."""
