@@ -11,7 +11,7 @@ import cbor2
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bascule.service.port import RelyingParty
+from bascule.service.passkeys import RelyingParty
 
 PRESENT, VERIFIED, ATTESTED = 1, 4, 64
 

@@ -21,6 +21,7 @@ from bascule.state.connection import DATABASE_FILE, Database
 from bascule.state.migrations import migrate
 from bascule.tokens.browsers import Browsers
 from bascule.tokens.doors import TokenDoors
+from bascule.tokens.passkeys import PasskeyRing, Visitors
 from bascule.tokens.store import SCHEMA, Tokens
 from bascule.tokens.token import parse_minting
 
@@ -77,7 +78,12 @@ class Opened:
         self.tokens = Tokens(self.database, self.time, self.ledger, **entropy)
         self.browsers = Browsers(self.database, self.time, self.ledger, **entropy)
         self.doors = TokenDoors(self.tokens, self.browsers, lambda: self.policy, self.time)
-        self.office = Office(Keys(self.tokens, self.browsers, lambda: self.policy, self.time, lambda: self.address))
+        self.ring = PasskeyRing(
+            self.database, self.time, self.ledger, Visitors(self.tokens, self.browsers, lambda: self.policy)
+        )
+        self.office = Office(
+            Keys(self.tokens, self.browsers, lambda: self.policy, self.time, lambda: self.address, self.ring)
+        )
 
     async def made(self, name: str = "phone", scopes: str = "read", *, rooted: bool = True, **changes):
         mint = parse_minting(asking(name, scopes, **changes), self.policy)

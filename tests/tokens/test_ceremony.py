@@ -15,7 +15,7 @@ from tests.house.reading import SRC
 from tests.tokens.authenticator import PRESENT, VERIFIED, Authenticator, bytes_of, text_of
 
 from bascule.core.errors import NotPermitted, Unavailable
-from bascule.service.port import RelyingParty
+from bascule.service.passkeys import RelyingParty
 from bascule.tokens.ceremony import (
     MAX_RESPONSE,
     Key,

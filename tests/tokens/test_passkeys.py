@@ -16,10 +16,11 @@ from tests.tokens.opened import ALL, Opened
 
 from bascule.core.canonical import canonical
 from bascule.core.errors import BasculeError, Malformed, NotPermitted, Unavailable
-from bascule.service.port import Passkeys, Principal, RelyingParty, Wider, Yes
+from bascule.service.passkeys import Passkeys, RelyingParty, Yes
+from bascule.service.port import Principal, Wider
 from bascule.service.shapes import PasskeyRow
 from bascule.tokens.doors import MACHINE_OPERATOR
-from bascule.tokens.passkeys import CEREMONY_SECONDS, FRESH_SECONDS, MOST_PASSKEYS, PasskeyRing, Visitors
+from bascule.tokens.passkeys import CEREMONY_SECONDS, FRESH_SECONDS, MOST_PASSKEYS
 
 SITE = RelyingParty("localhost", "http://localhost:18789")
 OTHER_SITE = RelyingParty("bots.example.org", "https://bots.example.org")
@@ -33,9 +34,6 @@ class Ring(Opened):
     def __init__(self, state, **more) -> None:
         super().__init__(state, **more)
         self.policy = replace(self.policy, passkey="risky")
-        self.ring = PasskeyRing(
-            self.database, self.time, self.ledger, Visitors(self.tokens, self.browsers, lambda: self.policy)
-        )
 
     def visitor(self, **asked) -> Principal:
         """Whoever came by a link, or by the token asked for."""

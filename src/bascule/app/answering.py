@@ -16,6 +16,7 @@ from bascule.core.errors import Malformed, NotPermitted
 from bascule.desk.grants import Terms
 from bascule.desk.pending import Answered
 from bascule.desk.widening import Pattern
+from bascule.service.passkeys import Yes
 from bascule.service.port import Caller, Wider
 from bascule.service.shapes import (
     AnsweredEvent,
@@ -49,7 +50,9 @@ class Answering:
 
     async def approvals_approve(self, caller: Caller, *, ref: str) -> ApprovalDetail:
         """See the protocol."""
-        return reports.approval_detail(_won(await self._answer(caller, ref, State.APPROVED)).approval)
+        question = await self._to.desk.show(ref)
+        self._spend(caller, question)
+        return reports.approval_detail(_won(await self._answer(caller, question.id, State.APPROVED)).approval)
 
     async def approvals_deny(self, caller: Caller, *, ref: str) -> ApprovalDetail:
         """See the protocol."""
@@ -61,6 +64,7 @@ class Answering:
         layout = self._to.rules(question.agent).layout
         pattern = Pattern(wider.args, wider.under) if wider.extent == "pattern" else None
         terms = Terms(wider.extent, layout, wider.this_session, wider.minutes, wider.uses, pattern)
+        self._spend(caller, question, wider)
         granted = _won(await self._answer(caller, question.id, State.APPROVED, terms)).grant
         if granted is None:
             raise NotPermitted("grant_never", "no grant came of it", "approve it once")
@@ -74,6 +78,9 @@ class Answering:
         if len(shown) > 1 and any(question.action in reports.ONE_BY_ONE for question in shown):
             raise NotPermitted("bulk_never", "external and admin calls are answered one by one", "answer those alone")
         self._approvers(caller)
+        if answer == "approve":
+            for question in shown:
+                self._spend(caller, question)
         answered = [await self._answer(caller, question.id, _ANSWERS[answer]) for question in shown]
         return [reports.approval_detail(one.approval) for one in answered]
 
@@ -122,6 +129,16 @@ class Answering:
         by, approvers = self._approvers(caller)
         ended: Grant = await self._to.desk.grants.revoke(grant, by=by, approvers=approvers)
         return reports.grant(ended)
+
+    def _spend(self, caller: Caller, question: Approval, wider: Wider | None = None) -> None:
+        """Use up the passkey's proof for a yes over HTTP that needs one; a settled question needs none to say so.
+
+        Raises:
+            NotPermitted: ``passkey_needed``.
+        """
+        if question.state is State.PENDING:
+            yes = Yes(question.id, question.digest, wider)
+            self._to.keys.passkeys.spend(caller.principal, yes, action=question.action)
 
     async def _answer(self, caller: Caller, ref: str, answer: State, wider: Terms | None = None) -> Answered:
         by, approvers = self._approvers(caller)

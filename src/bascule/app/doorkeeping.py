@@ -18,6 +18,7 @@ from bascule.service.port import Caller, Minting, Principal
 from bascule.service.shapes import LinkBody, TokenMade, TokenRow
 from bascule.tokens.browsers import LONGEST_SECONDS, Browser, Browsers
 from bascule.tokens.doors import MACHINE_OPERATOR
+from bascule.tokens.passkeys import PasskeyRing
 from bascule.tokens.store import Tokens
 from bascule.tokens.token import (
     ALL_SCOPES,
@@ -46,6 +47,7 @@ class Keys:
         policy: returns the policy in force.
         clock: the time of day.
         dashboard: returns the dashboard's address without a slash at its end, empty if this gateway serves none.
+        passkeys: what stands behind a yes over HTTP, where policy wants one.
     """
 
     tokens: Tokens
@@ -53,6 +55,7 @@ class Keys:
     policy: Callable[[], Policy]
     clock: Clock
     dashboard: Callable[[], str]
+    passkeys: PasskeyRing
 
 
 class Doorkeeping:

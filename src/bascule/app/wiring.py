@@ -62,6 +62,7 @@ from bascule.state.migrations import migrate
 from bascule.tokens import store as tokens_store
 from bascule.tokens.browsers import Browsers
 from bascule.tokens.doors import TokenDoors
+from bascule.tokens.passkeys import PasskeyRing, Visitors
 from bascule.tokens.store import Tokens
 from bascule.tools.edit.run import Edit
 from bascule.tools.exec.run import Exec
@@ -249,9 +250,9 @@ def _house(ground: Ground, database: Database, ledger: Ledger, tampered: tuple[E
     history = History(database, clock)
     turns = Turns(gate, desk, history, Asker(history, ledger), LedgerWitness(ledger))
     conversations = Conversations(policy, tools, turns, _providers(ground), _prompts(ground), ground.log)
-    keys = Keys(
-        Tokens(database, clock, ledger), Browsers(database, clock, ledger), lambda: policy, clock, ground.dashboard
-    )
+    visitors = Visitors(Tokens(database, clock, ledger), Browsers(database, clock, ledger), lambda: policy)
+    ring = PasskeyRing(database, clock, ledger, visitors)
+    keys = Keys(visitors.tokens, visitors.browsers, lambda: policy, clock, ground.dashboard, ring)
     identity = Identity(str(ground.home), bascule.__version__, os.getpid(), clock.now(), ground.ephemeral, ground.mode)
     staff = Staff(
         identity, ground.loaded, tools, gate, desk, ledger, sessions, snapshots, ground.boxes, conversations,

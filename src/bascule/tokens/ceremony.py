@@ -17,7 +17,7 @@ from typing import Final
 
 from bascule.core.canonical import Json
 from bascule.core.errors import NotPermitted, Unavailable
-from bascule.service.port import RelyingParty
+from bascule.service.passkeys import RelyingParty
 
 ALGORITHMS: Final = (-8, -7, -257)
 """COSE numbers of EdDSA, ES256 and RS256: what every authenticator knows at least one of."""

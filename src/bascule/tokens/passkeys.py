@@ -23,7 +23,8 @@ from bascule.core.errors import Malformed, NotPermitted, Unavailable
 from bascule.core.policy import Policy
 from bascule.core.ports import Clock
 from bascule.policy.passkeys import wants_passkey
-from bascule.service.port import Principal, RelyingParty, Yes
+from bascule.service.passkeys import RelyingParty, Yes
+from bascule.service.port import Principal
 from bascule.service.shapes import PasskeyRow
 from bascule.state.connection import Database, Row
 from bascule.state.journal import Journal
@@ -113,7 +114,7 @@ REGISTERING = b"register"
 
 
 class PasskeyRing:
-    """Implements :class:`bascule.service.port.Passkeys` over the table ``tokens_passkeys``.
+    """Implements :class:`bascule.service.passkeys.Passkeys` over the table ``tokens_passkeys``.
 
     Challenges and proofs are kept in memory alone: a restart ends them, and the page asks again.
     """
