@@ -15,6 +15,7 @@ from bascule.channels import dashboard
 from bascule.channels.web.serving import listen, serve
 from bascule.channels.web.site import build
 from bascule.core.surfaces import HttpPolicy
+from bascule.service.port import Caller, Wider
 
 T = TypeVar("T")
 
@@ -80,12 +81,20 @@ class StagedChannel(SimulatedChannel):
                 "last_used": instant(-4000),
             }
         ]  # fmt: skip
+        self.widened: list[Wider] = []
         self.talk = [
             {"at": instant(-300), "role": "operator", "text": "How long are the notes of March?"},
             {"at": instant(-290), "role": "agent", "text": "Let me count the lines.\n\n    wc -l notes/2026-03.md"},
             {"at": instant(-280), "role": "tool", "text": "asked the operator"},
         ]
-        for kind, body in (("asked", {"label": {"integrity": "untrusted", "confidentiality": "private", "sources": ["web:example.org"]}}), ("started", {}), ("finished", {"ok": True, "exit": 0})):
+        for kind, body in (
+            (
+                "asked",
+                {"label": {"integrity": "untrusted", "confidentiality": "private", "sources": ["web:example.org"]}},
+            ),
+            ("started", {}),
+            ("finished", {"ok": True, "exit": 0}),
+        ):
             self.record(kind, "bruba-main", {"tool": "exec", **body})
         for row in self.records:
             row["summary"] = f"exec {row['kind']}"
@@ -100,6 +109,10 @@ class StagedChannel(SimulatedChannel):
         """Ask one more question."""
         self.questions[row["id"]] = row
         self.record("asked", row["agent"])
+
+    async def approvals_grant(self, caller: Caller, *, ref: str, wider: Wider) -> Any:
+        self.widened.append(wider)
+        return await super().approvals_grant(caller, ref=ref, wider=wider)
 
     async def agents_show(self, *, agent: str) -> Any:
         found = await super().agents_show(agent=agent)
@@ -139,7 +152,7 @@ class StagedChannel(SimulatedChannel):
     async def tokens_list(self) -> Any:
         return [dict(row) for row in self.keys]
 
-    async def tokens_revoke(self, caller: Any, *, token: str) -> Any:
+    async def tokens_revoke(self, caller: Caller, *, token: str) -> Any:
         for row in self.keys:
             if row["id"] == token:
                 row["state"] = "revoked"
@@ -150,7 +163,9 @@ class StagedChannel(SimulatedChannel):
 class Stage:
     """A running dashboard; :meth:`do` runs something on its own event loop and returns what it gives."""
 
-    def __init__(self, port: int, loop: asyncio.AbstractEventLoop, channel: StagedChannel, doors: SimulatedDoors) -> None:
+    def __init__(
+        self, port: int, loop: asyncio.AbstractEventLoop, channel: StagedChannel, doors: SimulatedDoors
+    ) -> None:
         self.port = port
         self.address = f"http://127.0.0.1:{port}"
         self.channel = channel

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from bascule.channels.dashboard.views import moment
+from bascule.channels.dashboard.views import moment, programs
 from bascule.channels.dashboard.visit import Visit
 
 LAST = 12
@@ -94,7 +94,9 @@ async def agent(visit: Visit) -> Response:
     """Return one agent: what it may do, and why."""
     name = visit.named("agent")
     found, explained = await visit.sight.agent(name), await visit.sight.explain(name)
-    return await visit.page("agent.html", "agents", found["id"], it=found, explained=explained)
+    return await visit.page(
+        "agent.html", "agents", found["id"], it=found, explained=explained, rules=programs(found["exec"])
+    )
 
 
 async def contain(visit: Visit) -> Response:

@@ -16,7 +16,6 @@ from bascule.channels.dashboard import books, live, overview, questions, rooms, 
 from bascule.channels.dashboard.visit import Handler, asset, faced, opened
 from bascule.channels.web.refusals import as_json
 from bascule.channels.web.site import Site
-from bascule.channels.web.streams import Seats
 from bascule.core.errors import BasculeError
 
 PAGES: Final[tuple[tuple[str, Handler], ...]] = (
@@ -38,6 +37,7 @@ PAGES: Final[tuple[tuple[str, Handler], ...]] = (
     ("/ledger/{seq}", books.record),
     ("/grants", books.grants),
     ("/tokens", books.tokens),
+    ("/live", live.stream),
 )
 """What can be looked at, by who may read."""
 
@@ -67,8 +67,6 @@ def add(app: FastAPI, site: Site) -> None:
         app.add_route(path, opened(site, handler, "read"), methods=["GET"], include_in_schema=False)
     for path, handler, scopes in BUTTONS:
         app.add_route(path, opened(site, handler, *scopes), methods=["POST"], include_in_schema=False)
-    stream = opened(site, live.hinting(Seats(*live.SEATS)), "read")
-    app.add_route("/live", stream, methods=["GET"], include_in_schema=False)
     app.add_route("/sign-in", signing.show, methods=["GET"], include_in_schema=False)
     app.add_route("/sign-in", signing.entering(site), methods=["POST"], include_in_schema=False)
     app.add_route("/sign-out", signing.leaving(site), methods=["POST"], include_in_schema=False)

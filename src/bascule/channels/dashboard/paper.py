@@ -55,8 +55,9 @@ def address(base: str, path: str, query: Mapping[str, str | int]) -> str:
         path: begins with ``/``; a part that is somebody's text must not hold a ``/`` of its own.
         query: names and values; empty values are left out.
     """
-    asked = urlencode({name: value for name, value in query.items() if value != ""})
-    return f"{base}{quote(path)}" + (f"?{asked}" if asked else "")
+    # What is no text (a lone surrogate) becomes a question mark: it leads nowhere, and the page around it stands.
+    asked = urlencode({name: value for name, value in query.items() if value != ""}, errors="replace")
+    return f"{base}{quote(path, errors='replace')}" + (f"?{asked}" if asked else "")
 
 
 @pass_context

@@ -201,7 +201,9 @@ async def ticked(visit: Visit) -> Response:
 async def decide(visit: Visit) -> Response:
     """Answer the questions that were just shown, by id and digest."""
     form = await visit.form()
-    said = form.choice("answer", ANSWERS)
-    settled = await visit.sight.decide(said, _items(form))
+    said, items = form.choice("answer", ANSWERS), _items(form)
+    if not items:
+        return visit.go("/pending")
+    settled = await visit.sight.decide(said, items)
     title = f"{len(settled)} question{'' if len(settled) == 1 else 's'} answered"
     return await _answered(visit, title, settled)

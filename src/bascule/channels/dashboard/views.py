@@ -45,7 +45,7 @@ TONES: Final = MappingProxyType(
 STATES: Final = ("approved", "consumed", "denied", "expired", "cancelled")
 """States a settled question can be in, as the history filters by them."""
 
-_PAIR: Final = re.compile(r"( *)([a-z][A-Za-z0-9 ,/-]{0,48}): (.*)", re.DOTALL)
+_PAIR: Final = re.compile(r"( *)([a-z][A-Za-z0-9_ ,/-]{0,48}): (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a card: ``kind`` is ``head``, ``pair``, ``label``, ``old``, ``new`` or ``plain``.
+    """One line of a card: ``kind`` is ``head``, ``pair``, ``label``, ``look``, ``old``, ``new`` or ``plain``.
 
     ``indent``, ``key`` and ``text`` joined as they were (``key`` with a colon) are the line: nothing is left out.
     """
@@ -129,8 +129,9 @@ def _line(text: str, *, first: bool) -> Line:
         return Line("head", "", "", text)
     if text.startswith(("- ", "+ ")):
         return Line("old" if text[0] == "-" else "new", "", "", text)
-    if text.startswith("its words are "):
-        return Line("label", "", "", text)
+    for beginning, kind in (("its words are untrusted", "label"), ("look twice:", "look")):
+        if text.startswith(beginning):
+            return Line(kind, "", "", text)
     found = _PAIR.fullmatch(text)
     return Line("pair", found[1], found[2], found[3]) if found else Line("plain", "", "", text)
 
@@ -188,6 +189,61 @@ def sheet(rows: Sequence[T], number: int, size: int) -> Sheet[T]:
     pages = max(1, -(-len(rows) // size))
     number = min(max(1, number), pages)
     return Sheet(list(rows[(number - 1) * size : number * size]), number, pages, len(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program an agent may run, in words; ``arguments`` is None for any."""
+
+    pattern: str
+    arguments: str | None
+    action: str
+    writes: bool
+    needs: tuple[str, ...]
+    reason: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """How an agent's commands are judged; words of a section that says nothing are empty."""
+
+    security: str
+    ask: str
+    fallback: str
+    broken: str
+    entries: tuple[Program, ...]
+
+
+def programs(section: Mapping[str, Json]) -> Programs:
+    """Return the program rules of an agent as a page shows them."""
+    listed = section.get("allowlist")
+    entries = listed if isinstance(listed, Sequence) and not isinstance(listed, str) else ()
+    return Programs(
+        _word(section, "security"),
+        _word(section, "ask"),
+        _word(section, "askFallback"),
+        _word(section, "broken"),
+        tuple(_program(entry) for entry in entries if isinstance(entry, Mapping)),
+    )
+
+
+def _program(entry: Mapping[str, Json]) -> Program:
+    needs, arguments = entry.get("needs"), entry.get("args")
+    return Program(
+        _word(entry, "pattern"),
+        None if arguments is None else str(arguments),
+        _word(entry, "class"),
+        entry.get("writes") is True,
+        tuple(str(need) for need in needs) if isinstance(needs, Sequence) and not isinstance(needs, str) else (),
+        _word(entry, "reason"),
+        _word(entry, "where"),
+    )
+
+
+def _word(section: Mapping[str, Json], key: str) -> str:
+    value = section.get(key)
+    return value if isinstance(value, str) else ""
 
 
 def pretty(body: Mapping[str, Json]) -> str:

@@ -26,7 +26,12 @@
 
   const fetched = async (address) => {
     const answer = await fetch(address, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
-    if (!answer.ok) throw new Error(String(answer.status));
+    // A page that sends us elsewhere instead of answering: this browser is signed out.
+    if (answer.headers.has("HX-Redirect")) {
+      out = true;
+      hush();
+    }
+    if (answer.status !== 200) throw new Error(String(answer.status));
     return answer;
   };
   const drawn = async (address) => {
@@ -40,7 +45,11 @@
     const focused = [...part.querySelectorAll("a, button")].indexOf(document.activeElement);
     const fresh = await drawn(part.dataset.part);
     const whole = fresh.firstElementChild;
-    if (whole && whole.id === part.id) part.replaceChildren(...whole.childNodes), (part.className = whole.className);
+    if (whole && whole.id === part.id) {
+      part.replaceChildren(...whole.childNodes);
+      part.className = whole.className;
+      if (whole.dataset.count) part.dataset.count = whole.dataset.count;
+    }
     if (focused >= 0) part.querySelectorAll("a, button")[focused]?.focus();
     htmx.process(part);
   };
@@ -93,6 +102,11 @@
     if (found && found.dataset.open === "no") replace(card, found);
   };
 
+  const title = () => {
+    const count = Number(document.getElementById("badge").dataset.count);
+    document.title = (count ? `(${count}) ` : "") + document.title.replace(/^\(\d+\) /, "");
+  };
+
   // One round at a time: hints that come meanwhile are one more round.
   const wanted = new Set();
   let running = false;
@@ -110,8 +124,9 @@
         work.push(...[...document.querySelectorAll("[data-one]")].map(syncOne));
       }
       const ended = await Promise.allSettled(work);
-      if (ended.some((each) => each.status === "rejected")) say("cannot reach the gateway", false);
+      if (ended.some((each) => each.status === "rejected")) tell();
       age();
+      title();
     }
     running = false;
   };
@@ -126,17 +141,33 @@
     state.textContent = words;
     state.classList.toggle("on", on);
   };
-  const stream = new EventSource(body.dataset.live);
-  stream.addEventListener("open", () => {
-    say("live", true);
-    // Whatever happened between drawing this page and now.
-    hint(["approvals", "agents", "ledger"]);
-  });
-  stream.addEventListener("change", (event) => hint(event.data.split(" ")));
-  stream.addEventListener("error", () =>
-    say(stream.readyState === EventSource.CLOSED ? "not live: load the page again" : "not live: trying again", false),
-  );
-  window.addEventListener("pagehide", () => stream.close());
+  let stream = null;
+  let out = false;
+  const tell = () => say(out || !stream ? "not live: load the page again" : "not live: trying again", false);
+  const listen = () => {
+    if (stream || out) return;
+    stream = new EventSource(body.dataset.live);
+    stream.addEventListener("open", () => {
+      say("live", true);
+      // Whatever happened between drawing this page and now.
+      hint(["approvals", "agents", "ledger"]);
+    });
+    stream.addEventListener("change", (event) => hint(event.data.split(" ")));
+    stream.addEventListener("error", () => {
+      out = out || stream?.readyState === EventSource.CLOSED;
+      tell();
+    });
+  };
+  const hush = () => {
+    stream?.close();
+    stream = null;
+  };
+  // A browser opens six connections to one server: a page that nobody looks at keeps none, and asks now and then.
+  document.addEventListener("visibilitychange", () => (document.hidden ? hush() : listen()));
+  window.addEventListener("pagehide", hush);
+  window.addEventListener("pageshow", listen);
+  setInterval(() => document.hidden && !out && hint(["approvals"]), 20_000);
+  listen();
 
   // Answers given here. Only pages of ours are put into the page, whatever their status; anything else is told as text.
   const isPage = (request) => (request.getResponseHeader("Content-Type") ?? "").startsWith("text/html");
