@@ -1,7 +1,7 @@
-"""JSON in ASCII, so that what an agent wrote does to a terminal what letters do, whoever prints it.
+r"""JSON in ASCII, so that what an agent wrote does to a terminal what letters do, whoever prints it.
 
 Stops: escape, bidirectional and invisible characters leaving as such; as in the verbs' ``--json`` they leave as
-``\\uXXXX``. Does not stop a client from decoding them.
+``\uXXXX``. Does not stop a client from decoding them.
 """
 
 from __future__ import annotations

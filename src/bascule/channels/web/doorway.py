@@ -22,6 +22,9 @@ from bascule.core.errors import BasculeError, Malformed, Unavailable
 
 LOG = logging.getLogger("bascule.web")
 
+HEAD_LIMIT: Final = 16 << 10
+"""Bytes of a request's target and headers together."""
+
 BODY_LIMIT: Final = 64 << 10
 """Bytes of a request's body: forms and answers."""
 
@@ -101,6 +104,12 @@ class Doorway:
         raw = scope.get("raw_path") or scope["path"].encode()
         if not raw.startswith(b"/") or b"\0" in scope["path"].encode("utf-8", "replace"):
             raise Malformed("request_target", "the request's target must be a path")
+        size = len(raw) + len(scope["query_string"]) + sum(len(name) + len(value) for name, value in scope["headers"])
+        if size > HEAD_LIMIT:
+            raise Malformed("head_too_large", f"the request's headers may have {HEAD_LIMIT} bytes")
+        if b"transfer-encoding" in headers and b"content-length" in headers:
+            # Two lengths are how one request is made to look like two to the next server (RFC 9112, section 6.1).
+            raise Malformed("body_framing", "the request says twice how long its body is")
         peer = scope["client"][0] if scope.get("client") else ""
         request.state.arrival = arrival = self._guard.arrive(peer, headers)
         self._guard.check_page(scope["method"], arrival, headers, cookie=False)

@@ -32,6 +32,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "body_slow": 408,
     "session_busy": 409,
     "body_too_large": 413,
+    "head_too_large": 431,
     "too_many_failures": 429,
     "too_many_requests": 429,
 }

@@ -19,7 +19,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.utils import get_remote_addr
 
-from bascule.channels.web.doorway import SECURITY, UNCACHED
+from bascule.channels.web.doorway import HEAD_LIMIT, SECURITY, UNCACHED
 from bascule.channels.web.site import Built
 from bascule.core.errors import Unavailable
 from bascule.core.surfaces import HttpPolicy
@@ -38,9 +38,6 @@ IDLE_SECONDS: Final = 30
 
 STALLED_SECONDS: Final = 30
 """A client may leave what we send unread."""
-
-HEAD_BYTES: Final = 16 << 10
-"""Of a request's first line and headers together."""
 
 BACKLOG: Final = 64
 """Connections the kernel keeps for us before we accept them."""
@@ -114,7 +111,7 @@ def _config(built: Built) -> uvicorn.Config:
         server_header=False,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        h11_max_incomplete_event_size=HEAD_BYTES,
+        h11_max_incomplete_event_size=HEAD_LIMIT,
         backlog=BACKLOG,
     )
 
