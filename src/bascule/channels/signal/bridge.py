@@ -62,6 +62,11 @@ class Bridge:
         )
         self._not_linked = ""
 
+    @property
+    def pairing(self) -> Pairing:
+        """Who asked to be let in; the gateway lists and approves from it."""
+        return self._to.pairing
+
     async def run(self) -> None:
         """Serve until cancelled; then every turn that was begun is cancelled, and what is stored goes on next time."""
         parts = (

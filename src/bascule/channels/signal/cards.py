@@ -139,11 +139,12 @@ def spoken(agent: str, untrusted_text: str, chunk: int, session: str) -> tuple[s
         chunk: characters of one message.
         session: where the rest is found if it said more than :data:`MOST_PARTS` messages hold.
     """
-    lines = [_kept(each) for each in _without_gaps(clean(untrusted_text).strip())]
-    room = min(chunk, MOST_BYTES) - len(agent) - 16
-    parts = _cut("\n".join(lines), room)
-    if len(parts) > MOST_PARTS:
-        left = sum(map(len, parts[MOST_PARTS - 1 :]))
+    # No letter takes less than a byte, so what follows these could not be sent anyway.
+    begin, beyond = untrusted_text[: MOST_PARTS * MOST_BYTES], len(untrusted_text[MOST_PARTS * MOST_BYTES :])
+    lines = [_kept(each) for each in _without_gaps(clean(begin).strip())]
+    parts = _cut("\n".join(lines), min(chunk, MOST_BYTES) - len(agent) - 16)
+    if len(parts) > MOST_PARTS or beyond:
+        left = sum(map(len, parts[MOST_PARTS - 1 :])) + beyond
         parts = [*parts[: MOST_PARTS - 1], f"({left} more characters: bascule sessions show {session})"]
     if len(parts) == 1:
         return (f"{agent}:\n{parts[0]}",)
