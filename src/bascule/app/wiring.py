@@ -24,6 +24,8 @@ from bascule.app.doorkeeping import Keys
 from bascule.app.office import Office
 from bascule.app.staff import Identity, Staff
 from bascule.app.witness import LedgerWitness
+from bascule.channels.signal import tables as signal_tables
+from bascule.channels.signal.pairing import Pairing
 from bascule.core.box import BoxKey
 from bascule.core.canonical import Json
 from bascule.core.errors import BasculeError
@@ -52,6 +54,7 @@ from bascule.runtime.providers.choice import build, choose
 from bascule.runtime.providers.port import Provider
 from bascule.runtime.sessions import Sessions
 from bascule.runtime.turns import Turns
+from bascule.service.passkeys import Passkeys
 from bascule.service.port import Doors
 from bascule.service.shapes import ErrorBody
 from bascule.state import containment as containment_state
@@ -79,6 +82,7 @@ SCHEMAS = (
     runtime_schema.SCHEMA,
     containment_state.SCHEMA,
     tokens_store.SCHEMA,
+    signal_tables.SCHEMA,
 )
 """Every room's tables, in the order they are made."""
 
@@ -126,6 +130,7 @@ class House:
     containment: Containment
     boxes: Boxes
     doors: Doors
+    passkeys: Passkeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +261,12 @@ def _house(ground: Ground, database: Database, ledger: Ledger, tampered: tuple[E
     identity = Identity(str(ground.home), bascule.__version__, os.getpid(), clock.now(), ground.ephemeral, ground.mode)
     staff = Staff(
         identity, ground.loaded, tools, gate, desk, ledger, sessions, snapshots, ground.boxes, conversations,
-        containment, Brake(containment, ledger, desk, gate, turns, ground.boxes), Bulletin(ledger), keys, None,
+        containment, Brake(containment, ledger, desk, gate, turns, ground.boxes), Bulletin(ledger), keys,
+        Pairing(database, clock) if policy.signal is not None else None,
         lambda: [*tampered, *_problems(ground, ledger)], ground.stop,
     )  # fmt: skip
     doors = TokenDoors(keys.tokens, keys.browsers, lambda: policy, clock)
-    return House(Office(staff), gate, conversations, ledger, desk, containment, ground.boxes, doors)
+    return House(Office(staff), gate, conversations, ledger, desk, containment, ground.boxes, doors, ring)
 
 
 def _tools(ground: Ground) -> Mapping[str, Tool]:
