@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from fastapi import FastAPI
 from tests.channels.simulated_channel import SimulatedChannel, SimulatedDoors, approval, simulated_policy
 
 from bascule.channels import dashboard
 from bascule.channels.web.serving import listen, serve
-from bascule.channels.web.site import build
+from bascule.channels.web.site import Site, build
 from bascule.core.surfaces import HttpPolicy
 from bascule.service.port import Caller, Wider
 
@@ -176,7 +177,10 @@ class Stage:
         async def run() -> T:
             return work()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+        return self.wait(run())
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     def link(self) -> str:
         """Return the address of a one-time link."""
@@ -186,14 +190,16 @@ class Stage:
 
 
 @contextmanager
-def staged(channel: StagedChannel | None = None) -> Iterator[Stage]:
+def staged(
+    channel: StagedChannel | None = None, doors: Any = None, add: Callable[[FastAPI, Site], None] = dashboard.add
+) -> Iterator[Stage]:
     """Serve a dashboard on a free port of this machine's loopback until the block ends."""
     channel = StagedChannel() if channel is None else channel
-    doors = SimulatedDoors()
+    doors = SimulatedDoors() if doors is None else doors
     loop = asyncio.new_event_loop()
     listener = listen(HttpPolicy(port=0))
     port = listener.getsockname()[1]
-    built = build(channel, doors, simulated_policy(HttpPolicy(port=port)), [dashboard.add])
+    built = build(channel, doors, simulated_policy(HttpPolicy(port=port)), [add])
     serving = loop.create_task(serve(built, listener))
 
     def run() -> None:

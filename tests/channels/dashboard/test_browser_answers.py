@@ -39,6 +39,7 @@ def test_an_answer_elsewhere_shows_within_a_second_with_who_gave_it(person: Pers
     expect(person.card(2).get_by_role("button")).to_have_count(0)
     expect(person.page.locator("#badge")).to_contain_text("2 pending", timeout=SECOND)
     expect(person.card(1).get_by_role("button", name="Yes, once")).to_be_visible()
+    assert state(stage, 2) == ("denied", "pat (signal)")
 
 
 def test_a_new_question_comes_by_itself_and_the_last_one_answered_leaves_a_word(person: Person, stage: Stage) -> None:
@@ -66,6 +67,7 @@ def test_what_was_being_written_survives_a_new_question(person: Person, stage: S
     expect(person.card(8)).to_be_visible()
     expect(person.card(1).locator("input[name=args]")).to_have_value("-l *.md")
     expect(person.card(2).locator(".tick")).to_be_checked()
+    assert state(stage, 8)[0] == "pending"
 
 
 @pytest.mark.parametrize(("button", "settled"), [("Yes, once", "approved"), ("No", "denied")])

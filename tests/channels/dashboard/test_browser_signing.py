@@ -68,6 +68,7 @@ def test_a_page_that_stays_open_after_its_sign_in_ended_says_so(person: Person, 
     person.expected = ("Failed to load resource",)
     stage.do(lambda: stage.channel.record("asked", "bruba-main"))
     expect(person.page.locator("#live-state")).to_contain_text("not live")
+    assert person.page.url == stage.address + "/"
 
 
 def test_a_rebound_host_name_is_refused(stage: Stage) -> None:

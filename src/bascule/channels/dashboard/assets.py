@@ -23,6 +23,7 @@ TYPES: Final = MappingProxyType(
         "parts.css": "text/css; charset=utf-8",
         "live.js": "text/javascript; charset=utf-8",
         "keys.js": "text/javascript; charset=utf-8",
+        "passkeys.js": "text/javascript; charset=utf-8",
         "htmx.min.js": "text/javascript; charset=utf-8",
         "mark.svg": "image/svg+xml",
     }

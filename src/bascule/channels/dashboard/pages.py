@@ -12,11 +12,12 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bascule.channels.dashboard import books, live, overview, questions, rooms, signing
+from bascule.channels.dashboard import books, live, overview, proving, questions, rooms, signing
 from bascule.channels.dashboard.visit import Handler, asset, faced, opened
 from bascule.channels.web.refusals import as_json
 from bascule.channels.web.site import Site
 from bascule.core.errors import BasculeError
+from bascule.service.passkeys import Passkeys
 
 PAGES: Final[tuple[tuple[str, Handler], ...]] = (
     ("/", overview.home),
@@ -59,14 +60,23 @@ ELSEWHERE: Final = ("/api/", "/v1/", "/metrics", "/health")
 """Beginnings of paths that are not pages'; refusals there are JSON."""
 
 
-def add(app: FastAPI, site: Site) -> None:
-    """Add the pages to an application; nothing where policy serves no dashboard."""
+def add(app: FastAPI, site: Site, passkeys: Passkeys | None = None) -> None:
+    """Add the pages to an application; nothing where policy serves no dashboard.
+
+    Args:
+        app: what they are added to.
+        site: what every surface is given.
+        passkeys: those of browsers that sign in; None where this gateway keeps none.
+    """
     if not site.policy.http.dashboard:
         return
     for path, handler in PAGES:
-        app.add_route(path, opened(site, handler, "read"), methods=["GET"], include_in_schema=False)
-    for path, handler, scopes in BUTTONS:
-        app.add_route(path, opened(site, handler, *scopes), methods=["POST"], include_in_schema=False)
+        app.add_route(path, opened(site, passkeys, handler, "read"), methods=["GET"], include_in_schema=False)
+    for path, handler, scopes in (*BUTTONS, *(proving.BUTTONS if passkeys is not None else ())):
+        app.add_route(path, opened(site, passkeys, handler, *scopes), methods=["POST"], include_in_schema=False)
+    if passkeys is not None:
+        page = opened(site, passkeys, proving.page, "approve")
+        app.add_route("/passkeys", page, methods=["GET"], include_in_schema=False)
     app.add_route("/sign-in", signing.show, methods=["GET"], include_in_schema=False)
     app.add_route("/sign-in", signing.entering(site), methods=["POST"], include_in_schema=False)
     app.add_route("/sign-out", signing.leaving(site), methods=["POST"], include_in_schema=False)

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from starlette.responses import JSONResponse, Response
 
 from bascule.channels.dashboard.forms import Form
-from bascule.channels.dashboard.views import STATES, Question, Sheet, matching, moment, question, sheet
+from bascule.channels.dashboard.views import STATES, Question, Sheet, matching, moment, sheet
 from bascule.channels.dashboard.visit import Visit
 from bascule.channels.web.refusals import status_of
 from bascule.core.errors import BasculeError, Malformed, NotPermitted
@@ -38,7 +38,7 @@ MOST_USES = 100_000
 
 
 async def _shown(visit: Visit, rows: list[ApprovalRow]) -> list[Question]:
-    return [question(await visit.sight.approval(row["id"]), visit.now) for row in rows]
+    return [visit.question(await visit.sight.approval(row["id"])) for row in rows]
 
 
 async def _pending(visit: Visit) -> tuple[str, Sheet[ApprovalRow]]:
@@ -77,7 +77,7 @@ async def cards(visit: Visit) -> Response:
     found = []
     for ref in ids:
         try:
-            found.append(question(await visit.sight.approval(ref), visit.now))
+            found.append(visit.question(await visit.sight.approval(ref)))
         except Malformed:
             continue
     return visit.part("answered_part.html", found=found, refusal="")
@@ -114,7 +114,7 @@ async def one(visit: Visit) -> Response:
     except Malformed:
         records = []
     timed = [(record, moment(record["at"], visit.now)) for record in records]
-    it = question(row, visit.now)
+    it = visit.question(row)
     return await visit.page("approval.html", "pending" if it.open else "history", row["id"], it=it, records=timed)
 
 
@@ -137,13 +137,18 @@ async def grant(visit: Visit) -> Response:
     form = await visit.form()
     ref, digest = visit.named("ref"), form.one("digest")
     try:
-        await visit.sight.grant(ref, digest, _wider(form))
+        await visit.sight.grant(ref, digest, wider_of(form))
     except (NotPermitted, Malformed) as error:
         return await _refused(visit, ref, error)
     return await _answered(visit, "You said yes, and to more like it", [await visit.sight.approval(ref)])
 
 
-def _wider(form: Form) -> Wider:
+def wider_of(form: Form) -> Wider:
+    """Return the terms of a yes to more.
+
+    Raises:
+        Malformed: ``form_field``.
+    """
     extent = form.choice("extent", EXTENTS)
     pattern = extent == "pattern"
     return Wider(
@@ -157,7 +162,7 @@ def _wider(form: Form) -> Wider:
 
 
 async def _answered(visit: Visit, title: str, rows: list[ApprovalDetail]) -> Response:
-    found = [question(row, visit.now) for row in rows]
+    found = [visit.question(row) for row in rows]
     if visit.fragment:
         return visit.part("answered_part.html", found=found, refusal="")
     return await visit.page("decided.html", "pending", title, found=found)
@@ -165,7 +170,7 @@ async def _answered(visit: Visit, title: str, rows: list[ApprovalDetail]) -> Res
 
 async def _refused(visit: Visit, ref: str, error: BasculeError) -> Response:
     """Tell why not, with the question as it stands now: a second answer learns of the first."""
-    now = question(await visit.sight.approval(ref), visit.now)
+    now = visit.question(await visit.sight.approval(ref))
     if visit.fragment:
         return visit.part("answered_part.html", status_of(error), found=[now], refusal=str(error))
     return await visit.page("fault.html", "pending", "Not answered", status_of(error), error=error, it=now)
@@ -194,8 +199,9 @@ async def ticked(visit: Visit) -> Response:
         row = await visit.sight.approval(ref)
         if row["digest"] != digest:
             raise NotPermitted("digest_differs", f"{row['id']} is not about what was shown", "look at it again")
-        found.append(question(row, visit.now))
-    return await visit.page("bulk.html", "pending", "Several at once", answer=said, found=found)
+        found.append(visit.question(row))
+    proofs = sum(it.passkey for it in found)
+    return await visit.page("bulk.html", "pending", "Several at once", answer=said, found=found, proofs=proofs)
 
 
 async def decide(visit: Visit) -> Response:

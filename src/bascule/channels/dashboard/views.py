@@ -72,7 +72,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question as a page shows it, its whole card included."""
+    """A question as a page shows it, its whole card included.
+
+    ``passkey`` and ``passkey_wider`` say whether a yes, or a yes to more, takes a passkey.
+    """
 
     row: ApprovalDetail
     lines: tuple[Line, ...]
@@ -80,6 +83,8 @@ class Question:
     ends: Moment
     open: bool
     outcome: str
+    passkey: bool = False
+    passkey_wider: bool = False
 
 
 def seconds_of(instant: str) -> float | None:

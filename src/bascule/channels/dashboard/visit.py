@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from starlette.requests import Request
@@ -20,11 +20,14 @@ from bascule.channels.dashboard.assets import assets
 from bascule.channels.dashboard.forms import Form, parse_form
 from bascule.channels.dashboard.paper import address, draw
 from bascule.channels.dashboard.sight import Sight
+from bascule.channels.dashboard.views import Question, question
 from bascule.channels.web import refusals
 from bascule.channels.web.identity import check_scope
 from bascule.channels.web.site import Site
 from bascule.core.errors import BasculeError, Malformed
+from bascule.service.passkeys import Passkeys
 from bascule.service.port import Principal
+from bascule.service.shapes import ApprovalDetail
 
 LOG = logging.getLogger("bascule.dashboard")
 
@@ -41,8 +44,14 @@ MENU: Final = (
 )
 """Every page in the menu: its name for templates, its path, its name for people."""
 
+PASSKEYS: Final = ("passkeys", "/passkeys", "Passkeys")
+"""The same for the page that is there only where passkeys are."""
+
 HEADERS: Final = {"Referrer-Policy": "same-origin"}
 """Under the doorway's ``no-referrer`` a browser says ``Origin: null`` of its own forms, which are then refused."""
+
+JSON: Final = "application/json"
+"""What a script of ours says it accepts where it cannot show a page."""
 
 SIGNED_OUT: Final = frozenset({"token_missing", "token_refused", "session_refused"})
 """Refusals that mean: sign in."""
@@ -57,6 +66,7 @@ class Visit:
         site: what every surface is given.
         principal: who asks.
         sight: what they see.
+        passkeys: theirs; None where this gateway keeps none.
         now: seconds since the epoch.
     """
 
@@ -64,6 +74,7 @@ class Visit:
     site: Site
     principal: Principal
     sight: Sight
+    passkeys: Passkeys | None
     now: float
 
     @property
@@ -110,7 +121,7 @@ class Visit:
         text = draw(
             template,
             base_of(self.request),
-            **frame(self.principal, self.now),
+            **frame(self.principal, self.now, passkeys=self.passkeys is not None),
             here=here,
             title=title,
             pending_count=count,
@@ -120,8 +131,21 @@ class Visit:
 
     def part(self, template: str, http: int = 200, **values: object) -> Response:
         """Return a part of a page."""
-        text = draw(template, base_of(self.request), **frame(self.principal, self.now), **values)
+        text = draw(
+            template,
+            base_of(self.request),
+            **frame(self.principal, self.now, passkeys=self.passkeys is not None),
+            **values,
+        )
         return HTMLResponse(text, http, HEADERS)
+
+    def question(self, row: ApprovalDetail) -> Question:
+        """Return a question as a page shows it, and whether a yes to it takes a passkey."""
+        found = question(row, self.now)
+        if self.passkeys is None or not found.open:
+            return found
+        wanted = [self.passkeys.needed(self.principal, action=row["action"], wider=wider) for wider in (False, True)]
+        return replace(found, passkey=wanted[0], passkey_wider=wanted[1])
 
     def go(self, path: str, **query: str | int) -> Response:
         """Return the answer that sends the browser on to another page of ours."""
@@ -143,7 +167,7 @@ def whole_number(text: str, name: str) -> int:
     return int(text)
 
 
-def frame(principal: Principal | None, now: float) -> dict[str, object]:
+def frame(principal: Principal | None, now: float, *, passkeys: bool = False) -> dict[str, object]:
     """Return what every template may name."""
     known = "all agents" if principal is None or principal.agents is None else ", ".join(sorted(principal.agents))
     scopes = frozenset() if principal is None else principal.scopes
@@ -151,7 +175,8 @@ def frame(principal: Principal | None, now: float) -> dict[str, object]:
         "who": principal.name if principal else "",
         "may": f"{', '.join(sorted(scopes))} · {known}",
         "scopes": scopes,
-        "menu": MENU,
+        "menu": (*MENU, PASSKEYS) if passkeys and "approve" in scopes else MENU,
+        "passkeys": passkeys,
         "now_ms": int(now * 1000),
     }
 
@@ -169,8 +194,11 @@ def go(request: Request, path: str, **query: str | int) -> Response:
     return RedirectResponse(target, 303, HEADERS)
 
 
-def opened(site: Site, handle: Handler, *scopes: str) -> Endpoint:
-    """Return an endpoint that lets in who holds one of ``scopes``, and answers every refusal with a page."""
+def opened(site: Site, passkeys: Passkeys | None, handle: Handler, *scopes: str) -> Endpoint:
+    """Return an endpoint that lets in who holds one of ``scopes``, and answers every refusal with a page.
+
+    A script that asks for JSON is told of a refusal in JSON.
+    """
 
     async def endpoint(request: Request) -> Response:
         now = time.time()
@@ -182,7 +210,7 @@ def opened(site: Site, handle: Handler, *scopes: str) -> Endpoint:
             return fault(request, None, now, error)
         try:
             check_scope(principal, *scopes)
-            return await handle(Visit(request, site, principal, Sight(site.channel, principal), now))
+            return await handle(Visit(request, site, principal, Sight(site.channel, principal), passkeys, now))
         except BasculeError as error:
             return fault(request, principal, now, error)
         except Exception:
@@ -194,6 +222,8 @@ def opened(site: Site, handle: Handler, *scopes: str) -> Endpoint:
 
 def fault(request: Request, principal: Principal | None, now: float, error: BasculeError) -> Response:
     """Return a page that tells of a refusal."""
+    if request.headers.get("accept") == JSON:
+        return refusals.as_json(request, error)
     status = refusals.status_of(error)
     text = draw(
         "fault.html",
