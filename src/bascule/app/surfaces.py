@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from bascule.core.errors import BasculeError
 from bascule.core.policy import Policy
@@ -18,9 +18,12 @@ from bascule.service.shapes import ErrorBody
 
 if TYPE_CHECKING:
     from bascule.app.wiring import House
+    from bascule.channels.signal.bridge import Bridge
 
 RETRY_SECONDS = 5.0
 """Between two tries to listen on a port that was taken."""
+
+_RESTART = "run: bascule gateway restart"
 
 _ANYWHERE = frozenset({"127.0.0.1", "::1", "0.0.0.0", "::"})  # noqa: S104 -- compared with, never listened on
 
@@ -32,6 +35,8 @@ class Surfaces:
         self._policy = policy
         self._log = log
         self._problem: BasculeError | None = None
+        self._broken: list[ErrorBody] = []
+        self._bridge: Bridge | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._lasting = False
 
@@ -48,17 +53,39 @@ class Surfaces:
 
     def problems(self) -> tuple[ErrorBody, ...]:
         """Return why something that policy wants is not served."""
-        if self._problem is None:
-            return ()
-        told = f"warn: pages and interfaces are not served: {self._problem.message}"
-        return (ErrorBody(code=self._problem.code, message=told, remedy=self._problem.remedy),)
+        found = list(self._broken)
+        if self._problem is not None:
+            told = f"warn: pages and interfaces are not served: {self._problem.message}"
+            found.append(ErrorBody(code=self._problem.code, message=told, remedy=self._problem.remedy))
+        return (*found, *(self._bridge.problems() if self._bridge is not None else ()))
 
     async def open(self, house: House) -> None:
         """Begin to serve; returns when what can be served at once is."""
         self._lasting = True
         if self._policy.http.enabled:
             listener = self._try_to_listen()
-            self._tasks.append(asyncio.ensure_future(self._serve(house, listener)))
+            self._keep(self._serve(house, listener), "pages and interfaces")
+        if self._policy.signal is not None:
+            from bascule.channels.signal.bridge import Bridge  # noqa: PLC0415 -- what one verb's gateway never pays for
+            from bascule.channels.signal.parts import Surroundings  # noqa: PLC0415 -- as above
+
+            bridge = Bridge(house.office, self._policy, Surroundings(house.database, house.clock, self._log))
+            self._bridge = bridge
+            self._keep(bridge.run(), "Signal")
+
+    def _keep(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a surface beside the others; if it breaks, say so, and let the rest go on."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if task.cancelled() or task.exception() is None:
+                return
+            broke = f"{name} ended with {type(task.exception()).__name__}: {task.exception()}"
+            self._log(broke)
+            self._broken.append(ErrorBody(code="surface_ended", message=f"critical: {broke}", remedy=_RESTART))
+
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(ended)
+        self._tasks.append(task)
 
     def _try_to_listen(self) -> socket.socket | None:
         from bascule.channels.web.serving import listen  # noqa: PLC0415 -- what one verb's gateway never pays for
@@ -74,24 +101,29 @@ class Surfaces:
         return found
 
     async def _serve(self, house: House, listener: socket.socket | None) -> None:
-        from bascule.channels import api, dashboard  # noqa: PLC0415 -- as above
+        from bascule.channels.api.routes import add as interfaces  # noqa: PLC0415 -- as above
+        from bascule.channels.dashboard.pages import add as pages  # noqa: PLC0415 -- as above
         from bascule.channels.web.serving import serve  # noqa: PLC0415 -- as above
         from bascule.channels.web.site import build  # noqa: PLC0415 -- as above
 
-        built = build(house.office, house.doors, self._policy, (api.add, dashboard.add))
-        while listener is None:
-            await asyncio.sleep(RETRY_SECONDS)
-            listener = self._try_to_listen()
-        self._log(f"pages and interfaces: http://{_literal(self._policy.http.host)}:{self._policy.http.port}")
-        await serve(built, listener)
+        try:
+            built = build(
+                house.office, house.doors, self._policy, (interfaces, partial(pages, passkeys=house.passkeys))
+            )
+            while listener is None:
+                await asyncio.sleep(RETRY_SECONDS)
+                listener = self._try_to_listen()
+            self._log(f"pages and interfaces: http://{_literal(self._policy.http.host)}:{self._policy.http.port}")
+            await serve(built, listener)
+        finally:
+            if listener is not None:
+                listener.close()
 
     async def close(self) -> None:
         """End them all."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 def _literal(host: str) -> str:

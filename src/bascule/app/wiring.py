@@ -131,6 +131,8 @@ class House:
     boxes: Boxes
     doors: Doors
     passkeys: Passkeys
+    database: Database
+    clock: Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +268,9 @@ def _house(ground: Ground, database: Database, ledger: Ledger, tampered: tuple[E
         lambda: [*tampered, *_problems(ground, ledger)], ground.stop,
     )  # fmt: skip
     doors = TokenDoors(keys.tokens, keys.browsers, lambda: policy, clock)
-    return House(Office(staff), gate, conversations, ledger, desk, containment, ground.boxes, doors, ring)
+    return House(
+        Office(staff), gate, conversations, ledger, desk, containment, ground.boxes, doors, ring, database, clock
+    )
 
 
 def _tools(ground: Ground) -> Mapping[str, Tool]:
