@@ -206,14 +206,16 @@ def connected(service: SimulatedService | None = None) -> Iterator[tuple[Client,
 
 
 @contextmanager
-def listening(home: Path) -> Iterator[Callable[[Callable[[SimulatedService], Any]], Any]]:
+def listening(
+    home: Path, service: SimulatedService | None = None
+) -> Iterator[Callable[[Callable[[SimulatedService], Any]], Any]]:
     """A lasting gateway of this home, in a thread; yields how to do something in its midst."""
-    service = SimulatedService()
+    held = service or SimulatedService()
     listener = place.listen(home)
     loop = asyncio.new_event_loop()
     found = place.process(os.getpid())
     hello = Hello("0", os.getpid(), found.started if found else 0, ephemeral=False)
-    server = Server(service, Access(os.getuid(), os.getuid()), frozenset, hello)
+    server = Server(held, Access(os.getuid(), os.getuid()), frozenset, hello)
     serving = loop.create_task(server.serve(listener))
 
     def body() -> None:
@@ -223,7 +225,7 @@ def listening(home: Path) -> Iterator[Callable[[Callable[[SimulatedService], Any
 
     def do(work: Callable[[SimulatedService], Any]) -> Any:
         async def inside() -> Any:
-            return work(service)
+            return work(held)
 
         return asyncio.run_coroutine_threadsafe(inside(), loop).result(10)
 

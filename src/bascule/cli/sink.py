@@ -143,7 +143,7 @@ class Sink:
         """Print names and values, a pair a line; empty values are left out."""
         for name, value in items:
             if text := cell(value):
-                self._out(f"{name + ':':<12} {text}\n")
+                self._out(f"{one_line(name) + ':':<12} {text}\n")
 
     def _drawn(self, columns: Sequence[Column], rows: Sequence[Mapping[str, object]]) -> str:
         from bascule.cli.drawing import draw  # noqa: PLC0415 (rich is imported only when a table is drawn)
