@@ -211,7 +211,7 @@ def test_a_lost_answer_sends_again_and_only_the_known_message_can_be_answered(ho
 def test_slow_answers_hold_up_no_stop(house: House) -> None:
     async def play() -> None:
         async with house.run():
-            house.daemon.faults.slow = 0.4
+            house.daemon.faults.slow = 5.0
             house.channel.ask()
             house.daemon.say(ANN, "stop")
             await until(lambda: bool(house.channel.contained))

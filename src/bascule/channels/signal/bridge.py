@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
 
 from bascule.channels.signal.acting import Acting
@@ -61,6 +62,7 @@ class Bridge:
             Unavailable("signal_starting", "not connected yet"),
         )
         self._not_linked = ""
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def pairing(self) -> Pairing:
@@ -81,6 +83,9 @@ class Bridge:
                 for name, part in parts:
                     tasks.create_task(self._keep_going(name, part), name=f"signal {name}")
         finally:
+            if self._looking is not None:
+                self._looking.cancel()
+                await asyncio.wait((self._looking,))
             await self._talking.close()
             await self._to.daemon.close()
 
@@ -99,7 +104,11 @@ class Bridge:
             said = f"warn: Signal limits what {self._to.signal.account} may send until {until}"
             remedy = "wait, or solve its challenge: signal-cli submitRateLimitChallenge"
             found.append(ErrorBody(code="signal_rate_limited", message=said, remedy=remedy))
-        for recipient, why in self._to.outbox.troubles():
+        try:
+            troubles = self._to.outbox.troubles()
+        except BasculeError as error:
+            return [*found, ErrorBody(code=error.code, message=f"critical: {error.message}", remedy=error.remedy)]
+        for recipient, why in troubles:
             said = f"warn: a message to {line(recipient)} did not go out: {line(why)}"
             remedy = "a changed safety number is accepted with: signal-cli trust" if "safety number" in why else ""
             found.append(ErrorBody(code="signal_not_sent", message=said, remedy=remedy))
@@ -139,13 +148,15 @@ class Bridge:
             Unavailable: the daemon is not there, or what came cannot be stored; it comes again after that place.
         """
         try:
-            async for frame in self._to.daemon.events(self._to.inbox.place()):
-                if self._down is not None:
-                    self._down = None
-                    self._to.log("connected")
-                    await self._look_for_account()
-                    continue
-                await self._take(frame)
+            async with aclosing(self._to.daemon.events(self._to.inbox.place())) as frames:
+                async for frame in frames:
+                    if self._down is not None:
+                        self._down = None
+                        self._to.log("connected")
+                        # On the side: a daemon slow to answer must not hold up a stop that is already here.
+                        self._looking = asyncio.create_task(self._look_for_account(), name="signal account")
+                        continue
+                    await self._take(frame)
         except Unavailable as error:
             self._lost(error)
             raise

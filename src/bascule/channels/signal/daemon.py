@@ -10,7 +10,7 @@ Protocol: signal-cli-jsonrpc(5). Errors carry ``-1`` (user), ``-3`` (I/O), ``-4`
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -126,7 +126,7 @@ class Daemon:
         to = {"groupId": recipient[6:]} if recipient.startswith("group:") else {"recipient": [recipient]}
         return _sending(await self.call("send", message=text, **to), to_group="groupId" in to)
 
-    async def events(self, after: str) -> AsyncIterator[Frame]:
+    async def events(self, after: str) -> AsyncGenerator[Frame, None]:
         """Yield events until the connection ends; with ``after`` those kept since that event come first.
 
         Raises:
