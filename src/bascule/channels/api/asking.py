@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypeAlias
 
 from fastapi import Depends, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from bascule.channels.web.dependencies import reaching
 from bascule.channels.web.reach import MAX_ROWS, Reach
@@ -33,7 +33,15 @@ After = Annotated[int | None, Query(ge=0, le=MAX_SAFE_INTEGER, description="what
 Ref = Annotated[str, Path(max_length=64, description="id, or code")]
 Name = Annotated[str, Path(max_length=256)]
 
-Digest: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\z", description="of the call, as it was shown")]
+Digest: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="of the call, as it was shown")]
+
+
+def _whole(value: object) -> object:
+    """Take ``5.0`` as 5: JSON has numbers only, and JSON Schema calls that one an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count: TypeAlias = Annotated[int, Field(ge=1, le=1 << 31), BeforeValidator(_whole)]
 
 
 class Body(BaseModel):
@@ -53,8 +61,8 @@ class Granting(Shown):
 
     extent: Literal["exact", "similar", "pattern"]
     this_session: bool = False
-    minutes: int | None = Field(None, ge=1, le=1 << 31)
-    uses: int | None = Field(None, ge=1, le=1 << 31)
+    minutes: Count | None = None
+    uses: Count | None = None
     args: str | None = Field(None, max_length=4096)
     under: str | None = Field(None, max_length=4096)
 
@@ -62,7 +70,7 @@ class Granting(Shown):
 class Item(Body):
     """One of several questions, as it was shown."""
 
-    id: str = Field(pattern=r"^apr_[0-9a-f]{16}\z")
+    id: str = Field(pattern=r"^apr_[0-9a-f]{16}$")
     digest: Digest
 
 

@@ -21,7 +21,7 @@ from starlette.requests import Request
 
 from bascule.channels.api import wire
 from bascule.channels.api.asking import Chatter
-from bascule.channels.api.documented import documented
+from bascule.channels.api.documented import EVENT_STREAM, documented
 from bascule.channels.web.answers import ascii_json
 from bascule.channels.web.dependencies import site_of
 from bascule.channels.web.refusals import internal
@@ -63,7 +63,7 @@ async def models(reach: Chatter) -> wire.ModelList:
     "/chat/completions",
     tags=["chat"],
     response_model=documented(wire.Completion),
-    responses={200: {"content": {EVENTS: {"schema": {"type": "string"}}}, "description": "what the agent said"}},
+    responses={200: {"content": {EVENTS: EVENT_STREAM}, "description": "what the agent said"}},
 )
 async def complete(request: Request, reach: Chatter, asked: wire.Completing) -> Any:
     """Say the last user message to an agent; everything else in the request is passed over."""

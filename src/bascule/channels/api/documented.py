@@ -50,6 +50,19 @@ class ErrorAnswer(TypedDict):
     error: ErrorBody
 
 
+EVENT_STREAM: dict[str, Any] = {
+    "itemSchema": {
+        "type": "object",
+        "properties": {
+            "data": {"type": "string"},
+            "event": {"type": "string"},
+            "id": {"type": "string"},
+            "retry": {"type": "integer", "minimum": 0},
+        },
+    }
+}
+"""A stream of server-sent events, as OpenAPI 3.2 describes one."""
+
 REFUSALS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": documented(ErrorAnswer), "description": "refused; nothing was done"},
     "5XX": {"model": documented(ErrorAnswer), "description": "the gateway cannot do it at present"},

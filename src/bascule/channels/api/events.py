@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from bascule.channels.api.asking import SURFACE, After, Reader
+from bascule.channels.api.documented import EVENT_STREAM
 from bascule.channels.web.answers import ascii_json
 from bascule.channels.web.dependencies import reaching, site_of
 from bascule.channels.web.reach import Reach
@@ -33,7 +34,7 @@ router = APIRouter()
 
 
 @router.get("/events", tags=["ledger"], response_class=StreamingResponse, responses={
-    200: {"content": {EVENTS: {"schema": {"type": "string"}}}, "description": "records as they come"}
+    200: {"content": {EVENTS: EVENT_STREAM}, "description": "records as they come"}
 })  # fmt: skip
 async def events(request: Request, reach: Reader, after: After = None) -> Stream:
     """Records that follow ``after``, or the header ``Last-Event-ID``, or this moment; each event's id is its number."""

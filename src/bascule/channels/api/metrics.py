@@ -13,7 +13,7 @@ from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 
 from bascule.channels.api.asking import Reader
 from bascule.channels.web.dependencies import site_of
@@ -69,7 +69,9 @@ class Tally:
         )
 
 
-@router.get("/metrics", tags=["status"], response_class=PlainTextResponse)
+@router.get("/metrics", tags=["status"], response_class=Response, responses={
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "in Prometheus' text format"}
+})  # fmt: skip
 async def metrics(request: Request, reach: Reader) -> PlainTextResponse:
     """Numbers about the gateway, for Prometheus."""
     site = site_of(request)

@@ -93,13 +93,13 @@ async def approvals(
         # The row that ended the last page may have been answered meanwhile, so it is looked for before the state is.
         places = [place for place, row in enumerate(rows) if row["id"] == cursor]
         if not places:
-            raise Malformed("cursor_invalid", "the cursor names no question", "begin again without it")
+            raise Malformed("cursor_unknown", "the cursor names no question", "begin again without it")
         rows = rows[places[0] + 1 :]
     found = [row for row in rows if state in ("all", row["state"]) and agent in (None, row["agent"])]
     return _page(found[:limit], found[limit - 1]["id"] if len(found) > limit else None)
 
 
-@router.post("/approvals/decide", tags=["approvals"], response_model=paged(ApprovalDetail))
+@router.post("/decisions", tags=["approvals"], response_model=paged(ApprovalDetail))
 async def decide(reach: Approver, body: Deciding) -> dict[str, Any]:
     """Answer several questions at once, each as it was shown."""
     return _page(await reach.decide(body.answer, [(item.id, item.digest) for item in body.items]))
@@ -167,9 +167,9 @@ async def session(reach: Reader, session: Name) -> SessionDetail:
     return await reach.session(session)
 
 
-@router.post("/sessions/{session:path}/reset", tags=["sessions"], response_model=documented(SessionRow))
+@router.delete("/sessions/{session:path}", tags=["sessions"], response_model=documented(SessionRow))
 async def reset(reach: Admin, session: Name) -> SessionRow:
-    """Begin a session anew."""
+    """Begin a session anew: an empty transcript, a fresh label; what waits in it is cancelled."""
     return await reach.reset(session)
 
 

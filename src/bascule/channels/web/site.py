@@ -18,6 +18,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from bascule.channels.web.answers import AsciiResponse
@@ -147,11 +148,19 @@ def _seen(faces: Faces, request: Request, error: Exception) -> Response:
         return faces.answer(request, _invalid(error))
     if isinstance(error, HTTPException) and error.status_code == 405:
         response = faces.answer(request, NotPermitted("request_method", "this path is asked with another method"))
-        response.headers.update(error.headers if error.headers is not None else {})
+        response.headers["allow"] = ", ".join(_methods(request))
         return response
     if isinstance(error, HTTPException) and error.status_code == 400:
         return faces.answer(request, Malformed("request_invalid", "the request's body cannot be read"))
     return faces.answer(request, Malformed("request_path", "there is nothing at this path"))
+
+
+def _methods(request: Request) -> list[str]:
+    """Return what the path can be asked with; one path may be several routes."""
+    tried = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+    routes = request.app.routes
+    scopes = {method: {**request.scope, "method": method} for method in tried}
+    return [method for method in tried if any(route.matches(scopes[method])[0] is Match.FULL for route in routes)]
 
 
 def _invalid(error: RequestValidationError) -> Malformed:
