@@ -25,7 +25,7 @@ from demo import canaries, table
 from demo.evidence import Ledger
 from demo.house import GURU, MAIN, House, throw_away
 from demo.play import Played, Player, governing
-from demo.steps import DemoError, Step, load, script
+from demo.steps import SURFACES, DemoError, Step, load, script
 
 HERE = Path(__file__).resolve().parent
 
@@ -118,12 +118,13 @@ class Show:
                 mark = ("  !! ", "red bold") if faults else ("  ok ", "green")
                 self.sink.painted([mark, (f"{effects:<20}", colour), (f" {step.title}\n", "")])
             if cards and played.card:
-                self.card(played.card)
+                self.card(played.card, step)
             self.faults += [f"{step.title}: {fault}" for fault in faults]
 
-    def card(self, lines: Sequence[str]) -> None:
+    def card(self, lines: Sequence[str], step: Step) -> None:
         """Show a question's card as the operator saw it."""
-        self.say("     the operator is shown this card, and says yes:")
+        where = SURFACES[step.through if self.house.surfaces.wired else "chat"]
+        self.say(f"     the operator is shown this card, and says yes {where}:")
         for line in lines:
             for part in textwrap.wrap(line, max(20, min(self.sink.columns, table.WIDEST) - 8), subsequent_indent="  "):
                 self.say(f"     | {part}", "dim")

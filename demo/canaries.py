@@ -15,7 +15,7 @@ from pathlib import Path
 
 from demo.steps import Canary, DemoError, Step
 
-TOKENS = ("note", "recipe", "pantry", "diary", "policy", "safe", "key", "sealed")
+TOKENS = ("note", "recipe", "pantry", "cellar", "diary", "policy", "safe", "key", "sealed")
 """What is planted, by name; ``demo/house.py`` says where."""
 
 KEY_VARIABLE = "DEMO_API_KEY"

@@ -20,6 +20,7 @@ from bascule.host import accounts
 from demo import account
 from demo.canaries import KEY_VARIABLE, Listener, tokens
 from demo.steps import DemoError
+from demo.surfaces import Surfaces, token_of
 
 MAIN, GURU = "bruba-main", "bruba-guru"
 
@@ -46,6 +47,7 @@ class House:
         self.guru = self.home / "agents" / GURU
         self.tokens = tokens()
         self.listener = Listener()
+        self.surfaces = Surfaces()
         self.client: Client | None = None
         self._uids: frozenset[str] = frozenset()
 
@@ -90,7 +92,8 @@ class House:
         for agent, played in scripts.items():
             _put(self.home / "scripts" / f"{agent}.jsonl", played)
         config = self.home / POLICY_FILES[0]
-        config.write_text(edited(config.read_text("utf-8"), list(scripts), self.tokens["policy"]), "utf-8")
+        text = self.surfaces.wire(config.read_text("utf-8"))
+        config.write_text(edited(text, list(scripts), self.tokens["policy"]), "utf-8")
         self._plant()
 
     def _plant(self) -> None:
@@ -103,6 +106,7 @@ class House:
         _put(self.main / "tools" / "stock.sh", STOCK)
         (self.main / "tools" / "stock.sh").chmod(0o755)
         _put(self.guru / "diary.md", f"Dear diary: {token['diary']}\n")
+        _put(self.outside / "cellar.txt", f"apples, two crates ({token['cellar']})\n")
         _put(self.outside / "pantry.txt", f"flour: 2 kg ({token['pantry']})\n")
 
     def start(self) -> Client:
@@ -116,6 +120,9 @@ class House:
         if connection is None:
             raise DemoError("the gateway started, and nothing listens")
         self.client = Client(connection, lambda: None)
+        if self.surfaces.wired:
+            made = self.must("tokens", "create", "laptop", "--scope", "read,approve", "--days", "1", "--json")
+            self.surfaces.token = token_of(made)
         table = accounts.load(self.home)
         if table and os.geteuid() == 0:
             # Without root the ids are the operator's, for every home of theirs, and say nothing of this one.
@@ -141,6 +148,7 @@ class House:
     def remove(self) -> None:
         """Remove everything; without root what agents made belongs to subordinate ids, and they remove it."""
         self.listener.close()
+        self.surfaces.close()
         shutil.rmtree(self.top, ignore_errors=True)
         if self.top.exists():
             with suppress(BasculeError, OSError):

@@ -21,8 +21,6 @@ from demo.house import MAIN, House
 from demo.race import Race
 from demo.steps import Step
 
-_ANSWERS = {"yes": "approvals_approve", "no": "approvals_deny"}
-
 
 @dataclass(frozen=True, slots=True)
 class Played:
@@ -94,7 +92,10 @@ class Player:
                 results += _brought_back(event["report"])
             elif event["event"] == "approval":
                 card = tuple(event["approval"]["card"])
-                self.client.request(_ANSWERS[step.answer], ref=event["approval"]["id"])
+                if step.answer == "yes":
+                    self.house.surfaces.answers(step.through)(self.client, event["approval"])
+                else:
+                    self.client.request("approvals_deny", ref=event["approval"]["id"])
         return results, card
 
     def told(self) -> str:

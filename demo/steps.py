@@ -4,9 +4,9 @@ A line has ``title`` (for people), ``operator`` (the words that open the turn), 
 (the model's closing words), ``canary`` (one of ``{"text": token}``, ``{"file": path}``, ``{"visits": true}``), ``want``
 (``{"effect", "canary", "by"}``; of several effects separated by ``|`` each call may have any; ``by`` names a judge that
 must object, if any must). Optional: ``answer`` (``yes`` or ``no``, what the operator says if asked; else no),
-``without`` (the same deed as a plain shell does it), ``times`` (how often the call is made), ``racing`` (names are
-swapped meanwhile). ``$name`` stands for a place or a token of this
-run, ``$$`` for a dollar. Stops: a step that expects nothing, or whose key is misspelt.
+``through`` (where they say it: ``chat``, ``http``, ``signal``; else in the chat), ``without`` (the same deed as a plain
+shell does it), ``times`` (how often the call is made), ``racing`` (names are swapped meanwhile). ``$name`` stands for a
+place or a token of this run, ``$$`` for a dollar. Stops: a step that expects nothing, or whose key is misspelt.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ EFFECTS = frozenset({"ran", "failed", "denied", "asked: no", "asked: yes, ran", 
 STATES = frozenset({"seen", "unseen", "made", "absent", "changed", "untouched", "visited", "unvisited"})
 """What a canary can say: of a secret text, of a file, of a service that listens."""
 
-_KEYS = frozenset({"title", "operator", "call", "say", "canary", "want", "answer", "without", "times", "racing"})
+SURFACES = {"chat": "in the chat", "http": "over HTTP, with a token", "signal": "over Signal, with a thumb"}
+"""Where the operator can answer, and how that is told."""
+
+_KEYS = frozenset(
+    {"title", "operator", "call", "say", "canary", "want", "answer", "through", "without", "times", "racing"}
+)
 
 
 class DemoError(Exception):
@@ -54,6 +59,7 @@ class Step:
     state: str
     by: str
     answer: str
+    through: str
     without: str
     times: int
     racing: bool
@@ -105,9 +111,9 @@ def _step(value: Mapping[str, Any]) -> Step:
     if foreign:
         raise ValueError(f"a step has no key {sorted(foreign)[0]!r}")
     effects = frozenset(value["want"]["effect"].split("|"))
-    state, answer = value["want"]["canary"], value.get("answer", "no")
-    if not effects <= EFFECTS or state not in STATES or answer not in {"yes", "no"}:
-        raise ValueError("'want' or 'answer' is not one of the words there are")
+    state, answer, through = value["want"]["canary"], value.get("answer", "no"), value.get("through", "chat")
+    if not effects <= EFFECTS or state not in STATES or answer not in {"yes", "no"} or through not in SURFACES:
+        raise ValueError("'want', 'answer' or 'through' is not one of the words there are")
     return Step(
         title=value["title"],
         operator=value["operator"],
@@ -119,6 +125,7 @@ def _step(value: Mapping[str, Any]) -> Step:
         state=state,
         by=value["want"].get("by", ""),
         answer=answer,
+        through=through,
         without=value.get("without", ""),
         times=value.get("times", 1),
         racing=value.get("racing", False),

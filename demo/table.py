@@ -11,7 +11,8 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from bascule.cli.sink import PAINT, Sink, one_line
+from bascule.cli.sink import PAINT, Sink
+from bascule.core.visible import one_line
 from demo.play import Played
 
 WIDE, NARROW, WIDEST = 112, 60, 150

@@ -48,7 +48,7 @@ def test_a_service_counts_its_visitors(listener: Listener) -> None:
     assert watch.state([]) == "visited"
 
 
-STEP = Step("t", "o", "exec", {}, "s", Canary(), frozenset({"denied"}), "untouched", "", "no", "", 1, False)
+STEP = Step("t", "o", "exec", {}, "s", Canary(), frozenset({"denied"}), "untouched", "", "no", "chat", "", 1, False)
 
 
 @pytest.mark.parametrize(("deed", "succeeds"), [("echo x > file", True), ("true", False)])

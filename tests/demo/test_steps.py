@@ -40,6 +40,7 @@ def test_names_stand_for_places_and_tokens(tmp_path: Path) -> None:
         {"want": {"effect": "ran"}},
         {"canary": {"txet": "x"}},
         {"answer": "perhaps"},
+        {"through": "telegram"},
         {"title": "$nobody"},
     ],
 )
