@@ -44,7 +44,7 @@ def test_the_head_has_every_parameter_and_only_counts_the_long_ones():
 
 
 def test_the_worst_class_is_the_one_that_is_named():
-    assert "external" in head(file_call("a"), Decision(()), ActionClass.EXTERNAL)[0]
+    assert "external" in head(file_call("a"), Decision(()), ActionClass.EXTERNAL)[1]
 
 
 def test_the_foot_names_what_the_yes_is_bound_to_and_letters_to_look_at_twice():

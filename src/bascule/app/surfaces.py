@@ -43,7 +43,8 @@ class Surfaces:
     def dashboard(self) -> str:
         """Return the address a browser on this machine opens, empty if no pages are served."""
         http = self._policy.http
-        if not (self._lasting and http.enabled and http.dashboard):
+        # While another program has the port, a link would hand that program the secret in it.
+        if self._problem is not None or not (self._lasting and http.enabled and http.dashboard):
             return ""
         if http.host in _ANYWHERE:
             # By name: a browser keeps passkeys for names only.

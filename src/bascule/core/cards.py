@@ -57,9 +57,10 @@ def head(call: Call, decision: Decision, action: ActionClass) -> tuple[str, ...]
     why = [verdict for verdict in decision.verdicts if verdict.effect is Effect.ASK]
     sources = ", ".join(sorted(call.label.sources)) or "nothing yet"
     return (
-        f"{call.agent} wants to use {call.tool} ({action.value}: {REVERSIBILITY[action]})",
+        # The first line is all that a list shows, so it says which file, which command.
+        f"{call.agent} wants to use {call.tool}: {_parameters(call)}",
+        f"{action.value}: {REVERSIBILITY[action]}",
         f"session: {call.session}",
-        f"parameters: {_parameters(call)}",
         *(f"asked by {verdict.judge}: {verdict.reason}" for verdict in why),
         *(f"what would change that: {verdict.remedy}" for verdict in why if verdict.remedy),
         f"its words are {call.label.integrity} and {call.label.confidentiality}; they come from: {sources}",

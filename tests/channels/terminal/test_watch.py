@@ -150,9 +150,8 @@ def test_where_no_wider_yes_is_possible_none_is_offered(watch: Terminal, gateway
 
 def test_a_flood_is_counted_and_leaves_room_to_answer(watch: Terminal, gateway: Do) -> None:
     gateway(lambda desk: [desk.ask(f"apr_many_{number}") for number in range(500)])
-    told = watch.until(PROMPT)
-    assert told.count("\n") < 20
-    assert " more\n" in told
+    told = watch.until(" more\n") + watch.until(PROMPT)
+    assert told.count("\n") < 40
     watch.type("n\n")
     watch.until("* denied: apr_1\n")
     watch.until("? apr_many_0: yes")
