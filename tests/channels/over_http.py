@@ -36,7 +36,7 @@ def built(
 
 @asynccontextmanager
 async def client(made: Built, token: str = ALL, **more: Any) -> AsyncIterator[httpx2.AsyncClient]:
-    headers = {"authorization": f"Bearer {token}"} if token else {}
+    headers = ({"authorization": f"Bearer {token}"} if token else {}) | more.pop("headers", {})
     transport = httpx2.ASGITransport(made.app)
     async with httpx2.AsyncClient(transport=transport, base_url=BASE, headers=headers, **more) as found:
         yield found
@@ -62,9 +62,8 @@ async def served(
 
 def ask(port: int, token: str = ALL) -> httpx2.AsyncClient:
     """A client with a real connection."""
-    return httpx2.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}", headers={"authorization": f"Bearer {token}"}, trust_env=False
-    )
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, verify=False)
 
 
 async def raw(port: int, sent: bytes, *, until_closed: bool = True) -> bytes:

@@ -280,6 +280,7 @@ class SimulatedChannel:
         self.callers.append(caller)
         self.heard.append(heard)
         try:
+            self._known(heard.agent)
             if heard.text == "busy":
                 raise Unavailable("session_busy", "the session is busy")
             if heard.text == "down":
