@@ -55,6 +55,7 @@ def knocking(
     channel: StagedChannel | None = None,
     policy: Policy | None = None,
     add: Callable[[FastAPI, Site], None] = dashboard.add,
+    clock: Callable[[], float] = float,
 ) -> T:
     """Run ``work`` with a dashboard whose clock stands still."""
 
@@ -63,7 +64,7 @@ def knocking(
             StagedChannel() if channel is None else channel,
             SimulatedDoors(),
             simulated_policy() if policy is None else policy,
-            Pace(lambda: 0.0, 0.05),
+            Pace(clock, 0.02),
             add,
         )
         async with knock.client:

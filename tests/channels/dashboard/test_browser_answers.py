@@ -80,6 +80,21 @@ def test_yes_and_no_by_hand(person: Person, stage: Stage, button: str, settled: 
     assert state(stage, 2)[0] == "pending"
 
 
+def test_nothing_moves_under_a_finger_when_questions_settle(person: Person, stage: Stage) -> None:
+    person.sign_in()
+    person.open("/pending")
+    person.live()
+    before = person.card(3).bounding_box()
+    stage.do(lambda: stage.channel.settle("apr_0000000000000001", "pat (signal)"))
+    expect(person.card(1)).to_contain_text("approved by pat (signal)")
+    person.card(2).get_by_role("button", name="No", exact=True).click()
+    expect(person.card(2)).to_contain_text("denied by browser (dashboard)")
+    after = person.card(3).bounding_box()
+    assert before is not None
+    assert after is not None
+    assert abs(after["y"] - before["y"]) < 2
+
+
 def test_a_second_answer_is_told_who_was_first(person: Person, stage: Stage) -> None:
     person.sign_in()
     person.open("/pending")

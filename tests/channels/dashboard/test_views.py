@@ -7,6 +7,7 @@ from tests.channels.simulated_channel import approval
 
 from bascule.channels.dashboard.views import (
     TONES,
+    amount,
     distance,
     label_of,
     lines_of,
@@ -116,3 +117,16 @@ def test_a_record_is_shown_whole_and_its_label_in_words() -> None:
     assert label_of(row) == "untrusted private from web"  # type: ignore[arg-type]
     assert label_of({"body": {"label": "x"}}) == ""  # type: ignore[arg-type]
     assert '"ü": [' in pretty(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("memoryBytes", 512 << 20, "512 MiB"),
+        ("fileBytes", 1000, "1000"),
+        ("outputBytes", 0, "0"),
+        ("pids", 64, "64"),
+    ],
+)
+def test_amounts_for_people(name: str, value: int, words: str) -> None:
+    assert amount(name, value) == words

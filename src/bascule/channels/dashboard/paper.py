@@ -18,7 +18,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from bascule.channels.dashboard.assets import assets
-from bascule.channels.dashboard.views import tone
+from bascule.channels.dashboard.views import amount, tone
 from bascule.core.visible import one_line, pieces
 
 
@@ -84,6 +84,7 @@ def environment() -> Environment:
     )
     made.globals["to"] = _to
     made.globals["asset"] = _asset
+    made.globals["amount"] = amount
     made.globals["tone"] = tone
     made.filters["shown"] = shown
     made.filters["shown_line"] = shown_line

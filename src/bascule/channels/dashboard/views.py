@@ -251,6 +251,13 @@ def _word(section: Mapping[str, Json], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def amount(name: str, value: Json) -> str:
+    """Return a limit or a quota for people: bytes in MiB where that is exact, all else as it is."""
+    if name.endswith("Bytes") and isinstance(value, int) and value and value % (1 << 20) == 0:
+        return f"{value >> 20} MiB"
+    return str(value)
+
+
 def pretty(body: Mapping[str, Json]) -> str:
     """Return a record's body as indented JSON, every character outside ASCII as it is."""
     return json.dumps(body, indent=2, ensure_ascii=False)

@@ -55,7 +55,10 @@
   };
 
   // The list of questions: cards that are there stay where they are, so that nobody's eye or finger loses its place.
-  const KEPT = 20;
+  // A card that loses its buttons keeps its height: nothing below may move under a finger that is about to press.
+  const keepRoom = (card, height) => {
+    card.style.minHeight = `${height}px`;
+  };
   const cards = async (list, ids) => {
     const found = new Map();
     for (let start = 0; start < ids.length; start += 50) {
@@ -66,6 +69,7 @@
   };
   const replace = (old, card) => {
     const held = old.contains(document.activeElement);
+    keepRoom(card, old.offsetHeight);
     old.replaceWith(card);
     htmx.process(card);
     if (held) card.focus({ preventScroll: true });
@@ -88,8 +92,7 @@
       }
       before = card ?? before;
     }
-    const settled = [...list.querySelectorAll('article[data-open="no"]')].filter((card) => !card.matches(":focus-within"));
-    for (const card of settled.slice(0, Math.max(0, settled.length - KEPT))) card.remove();
+    if (document.hidden) for (const card of list.querySelectorAll('article[data-open="no"]')) card.remove();
     document.getElementById("summary").textContent = state.summary;
     document.getElementById("empty").classList.toggle("gone", list.childElementCount > 0);
     document.getElementById("later").hidden = state.pages <= state.page;
@@ -171,8 +174,15 @@
 
   // Answers given here. Only pages of ours are put into the page, whatever their status; anything else is told as text.
   const isPage = (request) => (request.getResponseHeader("Content-Type") ?? "").startsWith("text/html");
+  let byKeys = false;
+  document.addEventListener("keydown", () => (byKeys = true), true);
+  document.addEventListener("pointerdown", () => (byKeys = false), true);
+  let room = 0;
+  let swapped = "";
   document.addEventListener("htmx:beforeSwap", (event) => {
     event.detail.shouldSwap = isPage(event.detail.xhr);
+    room = event.detail.target.offsetHeight;
+    swapped = event.detail.target.id;
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const { xhr, elt } = event.detail;
@@ -183,13 +193,21 @@
     told.textContent = xhr.status ? `That was refused (${xhr.status}).` : "The gateway cannot be reached: nothing was answered.";
     elt.after(told);
   });
+  const holdStill = () => {
+    const card = document.getElementById(swapped);
+    if (card?.dataset.id) keepRoom(card, room);
+  };
+  document.addEventListener("htmx:afterSwap", holdStill);
   document.addEventListener("htmx:afterSettle", (event) => {
     age();
+    holdStill();
     const card = event.target.closest?.("article[data-id]");
     document.dispatchEvent(new Event("bascule:list"));
     if (!card || document.activeElement !== body) return;
     const open = [...document.querySelectorAll('article[data-open="yes"]')];
     const next = open.find((other) => card.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING);
-    (next ?? card).focus({ preventScroll: !next });
+    (next ?? card).focus({ preventScroll: true });
+    // Whoever answers by keys goes on to the next question; under a pointer the page stands still.
+    if (byKeys) next?.scrollIntoView({ block: "nearest" });
   });
 })();
