@@ -75,7 +75,7 @@ def test_no_test_waits_long() -> None:
 
 
 def is_long(call: ast.Call) -> bool:
-    [length] = call.args or [ast.Constant(0)]
+    length, *_ = call.args or [ast.Constant(0)]
     return isinstance(length, ast.Constant) and isinstance(length.value, (int, float)) and length.value > LONGEST_SLEEP
 
 
