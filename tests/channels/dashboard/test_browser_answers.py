@@ -54,6 +54,7 @@ def test_a_new_question_comes_by_itself_and_the_last_one_answered_leaves_a_word(
     person.card(7).get_by_role("button", name="No", exact=True).click()
     expect(person.card(7)).to_contain_text("denied by browser (dashboard)")
     expect(person.page.locator("#summary")).to_have_text("0 questions, oldest first")
+    assert state(stage, 7) == ("denied", "browser (dashboard)")
 
 
 def test_what_was_being_written_survives_a_new_question(person: Person, stage: Stage) -> None:
