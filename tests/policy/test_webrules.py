@@ -81,6 +81,8 @@ def test_a_value_and_what_it_becomes(section: dict[str, Any], want: dict[str, An
         {"controlUi": {"allowedOrigins": ["https://*.example"]}},
         {"controlUi": {"allowedOrigins": ["null"]}},
         {"controlUi": {"allowedOrigins": ["https://[::1"]}},
+        {"controlUi": {"allowedOrigins": ["https://[:::1]"]}},
+        {"controlUi": {"allowedOrigins": ["https://\u212a.example"]}},
         {"trustedProxies": ["proxy.example"]},
         {"trustedProxies": ["10.1.0.1/24"]},
         {"trustedProxies": ["0.0.0.0/0"]},
@@ -134,6 +136,7 @@ def test_a_wider_bind_is_told_of_and_worse_without_https(section: dict[str, Any]
         ({"controlUi": {"allowedOrigins": ["*"]}}, "gateway.control_ui.allowed_origins_wildcard"),
         ({"controlUi": {"allowedOrigins": ["http://a.example"]}}, "gateway.control_ui.plain_http"),
         ({"controlUi": {"basePath": "/bascule"}}, "gateway.control_ui.base_path"),
+        ({"controlUi": {"allowedOrigins": ["http://[::2]:8080"]}}, "gateway.control_ui.plain_http"),
         ({"controlUi": {"dangerouslyDisableDeviceAuth": True}}, "config.insecure_or_dangerous_flags"),
         ({"tailscale": {"mode": "funnel"}}, "gateway.tailscale_funnel"),
         ({"tailscale": {"mode": "serve"}}, "gateway.tailscale_serve"),
@@ -149,6 +152,11 @@ def test_a_wider_bind_is_told_of_and_worse_without_https(section: dict[str, Any]
 def test_a_finding_and_its_absence(section: dict[str, Any], check: str) -> None:
     assert check in checks({**AGENTS, "gateway": section})
     assert check not in checks({**AGENTS, "gateway": {"bind": "loopback", "auth": {"mode": "token"}}})
+
+
+def test_another_port_of_this_machine_may_be_plain() -> None:
+    tunnels = ["http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080"]
+    assert found("gateway.control_ui.plain_http", controlUi={"allowedOrigins": tunnels}) == []
 
 
 def test_the_section_is_carried_out() -> None:

@@ -11,7 +11,6 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import urlsplit
 
 from bascule.core.errors import Malformed
 from bascule.core.finding import Finding, Severity
@@ -27,7 +26,10 @@ _BASE = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+", re.ASCII)
 _RESERVED: Final = frozenset({"api", "v1"})
 """First parts of our own paths: a base of that name could not be told from them."""
 
-_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9._-]*[a-z0-9])?)(:[1-9][0-9]{0,4})?", re.ASCII)
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9._-]*[a-z0-9])?)(:(?P<port>[1-9][0-9]{0,4}))?",
+    re.ASCII,
+)
 
 _PUBLISH: Final = (
     "keep gateway.bind at loopback and publish it with tailscale serve or a reverse proxy that speaks HTTPS, "
@@ -111,7 +113,7 @@ def _origins(ui: ControlUi, document: Document) -> Iterator[str]:
         if origin == "*":
             continue  # everybody is nobody; a finding says so
         lowered = origin.lower()
-        if not (origin.isascii() and _ORIGIN.fullmatch(lowered) and _is_place(lowered)):
+        if not (origin.isascii() and _is_place(lowered)):
             problem = f"{origin[:60]!r} is no address of a site"
             remedy = "write scheme, host and port only, like https://bascule.example"
             raise _wrong(document, ("controlUi", "allowedOrigins", index), problem, remedy)
@@ -119,8 +121,11 @@ def _origins(ui: ControlUi, document: Document) -> Iterator[str]:
 
 
 def _is_place(origin: str) -> bool:
+    found = _ORIGIN.fullmatch(origin)
+    if found is None or int(found["port"] or 80) > 65_535:
+        return False
     try:
-        return urlsplit(origin).port != 0
+        return not found["host"].startswith("[") or bool(ipaddress.IPv6Address(found["host"][1:-1]))
     except ValueError:
         return False
 
@@ -180,8 +185,8 @@ def _sites(section: Gateway, policy: HttpPolicy) -> Iterator[Finding]:
         detail = "gateway.controlUi.allowedOrigins * is ignored: every other site would be let in"
         yield Finding("gateway.control_ui.allowed_origins_wildcard", Severity.CRITICAL, detail, "name the sites")
     for origin in policy.origins:
-        host = urlsplit(origin).hostname
-        if origin.startswith("http://") and host not in ("127.0.0.1", "::1", "localhost"):
+        place = _ORIGIN.fullmatch(origin)
+        if place is not None and place["scheme"] == "http" and place["host"] not in ("127.0.0.1", "[::1]", "localhost"):
             detail = (
                 f"{origin} in gateway.controlUi.allowedOrigins is not HTTPS: a session crosses the network readable"
             )
