@@ -141,7 +141,8 @@ def refusal(call: Call, action: ActionClass) -> str:
         return "private data would leave with it"
     for index, command in enumerate(call.plan.commands if call.plan is not None else ()):
         text = text_of(command.program.path if command.program else "", command.argv)
-        unbound = f"script:{index}" not in call.bindings
+        # A name where no file is has an empty identity; the interpreter may look elsewhere (node x runs x.js).
+        unbound = not call.bindings.get(f"script:{index}")
         if text.source is Source.HIDDEN:
             return f"{command.argv[0]} runs something that this line does not show"
         if text.source is Source.INPUT and unbound:
