@@ -15,11 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bascule.app.reports import approval_row
 from bascule.core.answer import State
 from bascule.core.call import Call
 from bascule.core.errors import Unavailable
 from bascule.core.policy import Policy
 from bascule.core.verdict import Decision, ask
+from bascule.desk.grants import Terms
 from bascule.desk.pending import PendingDesk
 from bascule.desk.rows import SCHEMA as DESK
 from bascule.judge import judge
@@ -120,6 +122,16 @@ def _verified(kept: Memory, effort: Effort) -> Figures:
     return Figures(found.n, report.records * 1e9 / found.p50, report.records * 1e9 / found.p99)
 
 
+PILE = 10_000
+"""Questions that wait in the list that is measured."""
+
+LIST_MILLISECONDS = 100
+"""In which a list of so many must be there."""
+
+GRANTS = 20
+"""Grants that are looked through, the last of which covers the call."""
+
+
 def approval_rows(effort: Effort) -> Iterator[Row]:
     """Yield the desk's rows: a question from its first line on disk to its use."""
     with memory() as kept:
@@ -127,6 +139,50 @@ def approval_rows(effort: Effort) -> Iterator[Row]:
         yield Row("one synced commit (yardstick)", "ms", commit)
         life = asyncio.run(_lives(kept, effort.n(300)))
         yield Row("approval created, decided, used (3 synced commits)", "ms", life, 3 * commit.p50)
+    with memory() as kept:
+        asyncio.run(_pile_up(kept))
+        listed = _in_milliseconds(calls(lambda _each: _listed(kept), [None], effort.n(20), rounds=3))
+        yield Row("approvals list, 10 000 pending", "ms", listed, LIST_MILLISECONDS)
+    with memory() as kept:
+        granted = asyncio.run(_granted(kept, effort.n(300)))
+        yield Row("a grant used, of 20 (1 synced commit)", "ms", granted)
+
+
+async def _pile_up(kept: Memory) -> None:
+    """Put many questions, so many at a time as share a disk's sync."""
+    call, rules = an_exec_call()
+    much = replace(rules, quota=replace(rules.quota, pending_approvals=PILE))
+    wanted = replace(policy(), agents={rules.id: much})
+    kept.ledger.append_now("decided", {"agent": call.agent, "tool": call.tool}, durable=False)
+    for start in range(0, PILE, 500):
+        many = (replace(call, digest=f"{number:064x}") for number in range(start, start + 500))
+        await asyncio.gather(*(kept.desk.open(each, _ASKS, _CARD, 1, wanted) for each in many))
+
+
+def _listed(kept: Memory) -> None:
+    rows = [approval_row(found) for found in asyncio.run(kept.desk.summaries((State.PENDING,)))]
+    if len(rows) != PILE:
+        raise CannotRun(f"{len(rows)} questions are listed of {PILE}")
+
+
+async def _granted(kept: Memory, n: int) -> Figures:
+    """Time one use of a grant among twenty others of the same agent and tool."""
+    call, rules = an_exec_call()
+    wanted = replace(policy(), agents={rules.id: rules})
+    terms = Terms("exact", rules.layout)
+    kept.ledger.append_now("decided", {"agent": call.agent, "tool": call.tool}, durable=False)
+    for number in range(GRANTS):
+        other = replace(call, digest=f"{number:064x}", bindings={"script:0": f"{number:064x}"})
+        last = call if number == GRANTS - 1 else other
+        asked = await kept.desk.open(last, _ASKS, _CARD, 1, wanted)
+        await kept.desk.answer(asked.id, State.APPROVED, by="operator", approvers=("operator",), wider=terms)
+        await kept.desk.take(last, wanted)
+
+    async def use() -> None:
+        if await kept.desk.take(call, wanted) is None:
+            raise Unavailable("bench_grant", "a grant that was given does not cover its call")
+
+    return await awaits(use, n, per_unit=MILLISECONDS)
 
 
 async def _lives(kept: Memory, n: int) -> Figures:

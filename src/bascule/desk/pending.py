@@ -63,7 +63,7 @@ AND digest = ? AND agent = ? AND session = ? ORDER BY state, created"""
 _BY_ID = f"{_SELECT} WHERE id = ?"
 _BY_CODE = f"{_SELECT} WHERE code = ? ORDER BY state IN ('pending', 'approved') DESC, created DESC LIMIT 1"
 _SWAP = "UPDATE desk SET state = ?, answered_by = ? WHERE id = ? AND state = ?"
-_SAID = f"""{_SELECT} WHERE state IN ('approved', 'consumed') AND agent = ? AND tool = ? AND created > ?
+_SAID = f"""SELECT extent FROM desk WHERE state IN ('approved', 'consumed') AND agent = ? AND tool = ? AND created > ?
 AND policy_version = ? AND ungrantable = '' ORDER BY created DESC LIMIT {SIMILAR}"""
 _BURIED = "SELECT count(*) FROM desk WHERE state = 'pending' AND agent = ?"
 
@@ -145,7 +145,8 @@ class PendingDesk:
         now = turn.mark.latest - turn.mark.offset
         action = action_of(call, policy.agents[call.agent])
         extent, why_not = extent_of(call), refusal(call, action)
-        proposal = extent if why_not else self._similar(turn, call, extent, policy)
+        text = to_json(extent)
+        proposal = "" if why_not else self._similar(turn, call, extent, text, policy)
         row: Row = (
             make_id(self._entropy(ID_BYTES)),
             make_code(self._entropy(CODE_BYTES)),
@@ -163,9 +164,9 @@ class PendingDesk:
             rank(call.label),
             turn.mark.latest + policy.approval_seconds,
             action.value,
-            to_json(extent),
+            text,
             why_not,
-            "" if proposal == extent else to_json(proposal),
+            proposal,
         )
         try:
             turn.change.execute(_INSERT, (*row, self._entropy(NONCE_BYTES)))
@@ -178,11 +179,16 @@ class PendingDesk:
         turn.moved.append(asked)
         return asked
 
-    def _similar(self, turn: _Turn, call: Call, extent: Extent, policy: Policy) -> Extent:
-        """Return the narrowest extent that would also have covered the last calls like this one that got a yes."""
+    def _similar(self, turn: _Turn, call: Call, extent: Extent, text: str, policy: Policy) -> str:
+        """Return the narrowest extent that would also have covered the last calls like this one that got a yes.
+
+        Empty if that is this very call; ``text`` is how its own extent is written.
+        """
         since = turn.mark.latest - turn.mark.offset - MEMORY_SECONDS
         said = turn.change.execute(_SAID, (call.agent, call.tool, since, policy.version))
-        return narrowest(extent, (from_json(row[16]) for row in said))[0]
+        others = dict.fromkeys(row[0] for row in said if row[0] != text)
+        found, _ = narrowest(extent, map(from_json, others))
+        return "" if found == extent else to_json(found)
 
     def _refuse_burying(self, change: Transaction, agent: AgentId, policy: Policy) -> None:
         most = policy.agents[agent].quota.pending_approvals
