@@ -14,7 +14,7 @@ import httpx2
 from tests.channels.simulated_channel import SimulatedChannel, SimulatedDoors, simulated_policy
 
 from bascule.channels.api.routes import add
-from bascule.channels.web.serving import serve
+from bascule.channels.web.serving import Listener, serve
 from bascule.channels.web.site import Built, Pace, Part, build
 from bascule.core.surfaces import HttpPolicy
 
@@ -47,9 +47,9 @@ async def served(
     channel: SimulatedChannel | None = None, http: HttpPolicy | None = None, **more: Any
 ) -> AsyncIterator[tuple[int, Built]]:
     """Serve on a port that was free, and yield it."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setblocking(False)
-    port = listener.getsockname()[1]
+    found = socket.create_server(("127.0.0.1", 0))
+    found.setblocking(False)
+    listener, port = Listener((found,)), found.getsockname()[1]
     made = built(channel, http=replace(HttpPolicy() if http is None else http, port=port), **more)
     task = asyncio.ensure_future(serve(made, listener))
     try:

@@ -7,7 +7,6 @@ a word: it stands in the status and is tried again. Does not serve them for a ga
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from bascule.service.shapes import ErrorBody
 if TYPE_CHECKING:
     from bascule.app.wiring import House
     from bascule.channels.signal.bridge import Bridge
+    from bascule.channels.web.serving import Listener
 
 RETRY_SECONDS = 5.0
 """Between two tries to listen on a port that was taken."""
@@ -88,7 +88,7 @@ class Surfaces:
         task.add_done_callback(ended)
         self._tasks.append(task)
 
-    def _try_to_listen(self) -> socket.socket | None:
+    def _try_to_listen(self) -> Listener | None:
         from bascule.channels.web.serving import listen  # noqa: PLC0415 -- what one verb's gateway never pays for
 
         try:
@@ -101,7 +101,7 @@ class Surfaces:
         self._problem = None
         return found
 
-    async def _serve(self, house: House, listener: socket.socket | None) -> None:
+    async def _serve(self, house: House, listener: Listener | None) -> None:
         from bascule.channels.api.routes import add as interfaces  # noqa: PLC0415 -- as above
         from bascule.channels.dashboard.pages import add as pages  # noqa: PLC0415 -- as above
         from bascule.channels.web.serving import serve  # noqa: PLC0415 -- as above

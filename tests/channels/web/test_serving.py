@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import socket
 from contextlib import suppress
@@ -224,9 +225,60 @@ def test_a_taken_port_is_said_so() -> None:
             listen(HttpPolicy(port=port))
     assert refused.value.code == "http_port"
     assert str(port) in refused.value.message
-    with listen(HttpPolicy(port=port)) as found:
-        assert found.getsockname() == ("127.0.0.1", port)
-        assert not found.get_inheritable()
+    found = listen(HttpPolicy(port=port))
+    try:
+        assert ("127.0.0.1", port) in [each.getsockname() for each in found.sockets]
+        assert not any(each.get_inheritable() for each in found.sockets)
+    finally:
+        found.close()
+
+
+def _has_six() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not _has_six(), reason="this machine has no IPv6 loopback")
+def test_all_that_localhost_means_is_ours_or_nothing_is() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as impostor:
+        port = impostor.getsockname()[1]
+        with pytest.raises(Unavailable) as refused:
+            listen(HttpPolicy(port=port))
+        assert (refused.value.code, "::1" in refused.value.message) == ("http_port", True)
+        with socket.create_server(("127.0.0.1", port)):
+            pass  # and what was had already was given back
+
+    async def run() -> tuple[int, int]:
+        listener = listen(HttpPolicy(port=_free()))
+        port = listener.sockets[0].getsockname()[1]
+        task = asyncio.ensure_future(serve(built(http=HttpPolicy(port=port)), listener))
+        statuses = []
+        for host in ("127.0.0.1", "[::1]"):
+            async with ask(port) as client:
+                statuses.append((await client.get(f"http://{host}:{port}{HEALTH}")).status_code)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return statuses[0], statuses[1]
+
+    assert asyncio.run(run()) == (200, 200)
+
+
+def test_a_machine_without_ipv6_is_served_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.socket
+
+    def without(family: int = -1, *rest: Any, **more: Any) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "no")
+        return real(family, *rest, **more)
+
+    port = _free()
+    monkeypatch.setattr(serving.socket, "socket", without)
+    found = listen(HttpPolicy(port=port))
+    assert [each.getsockname() for each in found.sockets] == [("127.0.0.1", port)]
+    found.close()
 
 
 def test_an_address_of_another_machine_is_said_so() -> None:
@@ -268,7 +320,7 @@ def test_the_end_is_soon_whoever_is_connected(monkeypatch: pytest.MonkeyPatch) -
 def test_the_end_leaves_no_listener_and_no_task() -> None:
     async def run() -> int:
         listener = listen(HttpPolicy(port=_free()))
-        port = listener.getsockname()[1]
+        port = listener.sockets[0].getsockname()[1]
         task = asyncio.ensure_future(serve(built(http=HttpPolicy(port=port)), listener))
         async with ask(port) as client:
             assert (await client.get(HEALTH)).json() == {"ok": True}

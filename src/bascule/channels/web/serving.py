@@ -13,6 +13,7 @@ import socket
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import uvicorn
@@ -45,48 +46,81 @@ BACKLOG: Final = 64
 GRACE_SECONDS: Final = 2
 """Requests under way may finish in when the server ends."""
 
+_SIX_TOO: Final = frozenset({"127.0.0.1", "0.0.0.0"})  # noqa: S104 -- compared with
 _LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
 
 
-def listen(policy: HttpPolicy) -> socket.socket:
-    """Return a socket that listens where policy says.
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """The sockets of one server: the address policy names, and whatever else ``localhost`` means to a browser."""
+
+    sockets: tuple[socket.socket, ...]
+
+    def close(self) -> None:
+        """Stop listening."""
+        for each in self.sockets:
+            each.close()
+
+
+def listen(policy: HttpPolicy) -> Listener:
+    """Listen where policy says.
+
+    Browsers try ``::1`` first for ``localhost``. If only ``127.0.0.1`` were ours, another account of this machine could
+    listen there, and be told what was meant for us; so we take both, or neither.
 
     Raises:
         Unavailable: ``http_port`` the port is taken or may not be had, ``http_address`` this machine has no such
             address.
     """
-    family = socket.AF_INET6 if ":" in policy.host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    found = [_listen(policy.host, policy.port)]
+    if policy.host in _SIX_TOO:
+        try:
+            found.append(_listen("::1", policy.port))
+        except Unavailable as refused:
+            if refused.code == "http_port":
+                Listener(tuple(found)).close()
+                raise
+    return Listener(tuple(found))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        found = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise _unheard(host, port, error) from None
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((policy.host, policy.port))
+        if family == socket.AF_INET6:
+            # The IPv6 wildcard means both families here, whatever the machine's own default.
+            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+        found.bind((host, port))
         found.listen(BACKLOG)
     except OSError as error:
         found.close()
-        raise _unheard(policy, error) from None
+        raise _unheard(host, port, error) from None
     found.setblocking(False)  # noqa: FBT003 -- as the method is
     return found
 
 
-def _unheard(policy: HttpPolicy, error: OSError) -> Unavailable:
+def _unheard(host: str, port: int, error: OSError) -> Unavailable:
     if error.errno == errno.EADDRINUSE:
-        told = f"port {policy.port} of {policy.host} is in use by another program"
+        told = f"port {port} of {host} is in use by another program"
         return Unavailable("http_port", told, "end it, or name another gateway.port")
     if error.errno in (errno.EACCES, errno.EPERM):
-        told = f"port {policy.port} may not be listened on"
-        return Unavailable("http_port", told, "name a gateway.port above 1023")
-    told = f"this machine cannot listen on {policy.host}"
+        return Unavailable("http_port", f"port {port} may not be listened on", "name a gateway.port above 1023")
+    told = f"this machine cannot listen on {host}"
     return Unavailable("http_address", told, "correct gateway.bind and gateway.customBindHost")
 
 
-async def serve(built: Built, listener: socket.socket) -> None:
+async def serve(built: Built, listener: Listener) -> None:
     """Serve until cancelled; then let requests finish for :data:`GRACE_SECONDS`, end the rest, and return.
 
     Streams end at once. A chat turn that waits for an answer is cancelled with its request, so stop the turns first if
     they are to be taken up again.
     """
     server = _Server(_config(built), built)
-    running = asyncio.ensure_future(server.serve(sockets=[listener]))
+    running = asyncio.ensure_future(server.serve(sockets=list(listener.sockets)))
     try:
         await asyncio.shield(running)
     except asyncio.CancelledError:
