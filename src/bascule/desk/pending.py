@@ -57,14 +57,13 @@ _INSERT = f"INSERT INTO desk ({COLUMNS}, nonce) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,
 _SELECT = f"SELECT {COLUMNS} FROM desk"  # noqa: S608 -- only constants of these two files
 _DUE = f"{_SELECT} WHERE state IN ('pending', 'approved') AND due <= ? ORDER BY due"
 _ANY_DUE = "SELECT 1 FROM desk WHERE state IN ('pending', 'approved') AND due <= ? LIMIT 1"
-_ANY_OPEN = "SELECT 1 FROM desk WHERE state IN ('pending', 'approved') LIMIT 1"
 _SAME_CALL = f"""{_SELECT} WHERE state IN ('pending', 'approved')
 AND digest = ? AND agent = ? AND session = ? ORDER BY state, created"""
 _BY_ID = f"{_SELECT} WHERE id = ?"
 _BY_CODE = f"{_SELECT} WHERE code = ? ORDER BY state IN ('pending', 'approved') DESC, created DESC LIMIT 1"
 _SWAP = "UPDATE desk SET state = ?, answered_by = ? WHERE id = ? AND state = ?"
 _SAID = f"""SELECT extent FROM desk WHERE state IN ('approved', 'consumed') AND agent = ? AND tool = ? AND created > ?
-AND policy_version = ? AND ungrantable = '' ORDER BY created DESC LIMIT {SIMILAR}"""
+AND policy_version = ? AND ungrantable = '' ORDER BY created DESC LIMIT {SIMILAR}"""  # noqa: S608 -- a constant
 _BURIED = "SELECT count(*) FROM desk WHERE state = 'pending' AND agent = ?"
 
 MEMORY_SECONDS = 24 * 3600
