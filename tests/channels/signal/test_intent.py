@@ -181,6 +181,14 @@ def test_a_number_of_one_with_the_id_of_another_is_nobody() -> None:
     assert means(thumbed(mixed, UP)).why is Why.AMBIGUOUS
 
 
+def test_a_number_that_was_taken_over_is_nobodys() -> None:
+    taken = Person(ANN.number, "0f0e0d0c-0b0a-4908-8706-050403020100")
+    assert person_of(sender(taken), policy()) == (None, True)
+    assert means(quoting(taken, "yes")).why is Why.AMBIGUOUS
+    # Where policy lists a number only, the number is all there is to know somebody by.
+    assert means(quoting(Person(BEN.number, taken.uuid), "x")).act is Act.CHAT
+
+
 def test_people_are_known_by_either_spelling() -> None:
     for shown in (Person(ANN.number, None), Person(None, ANN.uuid), ANN):
         assert means(quoting(shown, "yes")).act is Act.APPROVE

@@ -161,3 +161,20 @@ def settled(house: House, wanted: set[str]) -> bool:
     answered = {text.removeprefix("bruba-main:\nyou said ") for text in told if text.startswith("bruba-main")}
     unknown = len([text for text in told if "was restarted" in text])
     return len(wanted - answered) <= unknown
+
+
+def test_a_stored_message_that_cannot_be_read_is_left_out_once(house: House) -> None:
+    database = open_database(house.path)
+    database.write("INSERT INTO signal_inbox (key, event, received, state) VALUES ('k', 'nonsense', 0, 'new')")
+    database.close()
+
+    async def play() -> None:
+        async with house.run():
+            house.daemon.say(ANN, "hello")
+            await house.sent(1)
+            assert any("a stored message is left out" in each for each in house.log)
+
+    asyncio.run(play())
+    database = open_database(house.path)
+    assert database.read("SELECT state FROM signal_inbox WHERE key = 'k'") in ([], [("done",)])
+    database.close()

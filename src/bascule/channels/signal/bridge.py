@@ -136,10 +136,11 @@ class Bridge:
                 message = parse_event(stored.event)
                 if not self._acting.left(stored, message):
                     await self._acting.act(stored.seq, message, self._acting.understand(message))
-            except Malformed:
-                self._to.finish(stored.seq)
             except Unavailable as error:
                 self._to.log(f"a stored message waits: {line(error.message)} [{error.code}]")
+            except Exception:  # noqa: BLE001 -- a message that breaks us must not do so at every start
+                self._to.log(f"a stored message is left out: {line(traceback.format_exc(limit=-3))}")
+                self._to.finish(stored.seq)
 
     async def _listen(self) -> None:
         """Hear what comes until the connection ends.
@@ -206,7 +207,7 @@ class Bridge:
         intent = await self._acting.understand_late(message)
         if intent.act is Act.SILENT:
             if intent.why is Why.AMBIGUOUS:
-                self._to.log("a message from a number and an id that belong to two operators is left out")
+                self._to.log("a message whose number is an operator's and whose id is not theirs is left out")
             self._to.inbox.passed(frame.id)
             return
         try:

@@ -119,10 +119,13 @@ class Intent:
 def person_of(sender: Sender, policy: Policy) -> tuple[Operator | None, bool]:
     """Return the operator a sender is, None for none; and whether it is ambiguous, and then nobody's.
 
-    A number that is one operator's with an id that is another's (a number given to somebody else) is ambiguous.
+    A number that is one operator's with an id that is another's, or with one that is not among the ids policy lists for
+    them (a number given to somebody else, or taken over), is ambiguous.
     """
     found = [person for person in policy.people.values() if is_listed(sender, person.signal)]
-    return (found[0] if len(found) == 1 else None), len(found) > 1
+    ids = {entry for person in found for entry in person.signal if entry.startswith("uuid:")}
+    strange = bool(sender.uuid and ids) and f"uuid:{sender.uuid}" not in ids
+    return (found[0] if len(found) == 1 and not strange else None), len(found) > 1 or strange
 
 
 def understand(message: Envelope, known: Known) -> Intent:
