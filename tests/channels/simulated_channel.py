@@ -295,7 +295,7 @@ class SimulatedChannel:
                     await self.moved.wait()
                 yield {"event": "answered", "id": row["id"], "state": row["state"], "answered_by": row["answered_by"]}
             if heard.text == "hang":
-                await asyncio.sleep(3600)
+                await asyncio.Event().wait()
             yield {"event": "text", "text": heard.text}
             yield {"event": "done", "session": "s", "text": f"you said {heard.text}", "seq": 5}
         finally:

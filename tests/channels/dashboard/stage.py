@@ -198,7 +198,7 @@ def staged(
     doors = SimulatedDoors() if doors is None else doors
     loop = asyncio.new_event_loop()
     listener = listen(HttpPolicy(port=0))
-    port = listener.getsockname()[1]
+    port = listener.port
     built = build(channel, doors, simulated_policy(HttpPolicy(port=port)), [add])
     serving = loop.create_task(serve(built, listener))
 

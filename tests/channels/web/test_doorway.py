@@ -118,7 +118,7 @@ async def call(app: Any, *, headers: list[tuple[bytes, bytes]] | None = None, **
     async def receive() -> Any:
         if messages:
             return messages.pop(0)
-        await asyncio.sleep(3600)
+        await asyncio.Event().wait()
         raise AssertionError
 
     async def send(message: Any) -> None:

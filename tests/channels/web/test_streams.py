@@ -32,7 +32,7 @@ class Source:
                 await asyncio.sleep(0)
             if self.then == "hang":
                 async with asyncio.timeout(3600):
-                    await asyncio.sleep(3600)
+                    await asyncio.Event().wait()
             if self.then == "break":
                 raise ZeroDivisionError("x")
         finally:
@@ -108,7 +108,7 @@ def test_what_a_stream_holds_is_given_back_however_it_ends(begun: bool) -> None:
     async def body() -> AsyncGenerator[bytes, None]:
         try:
             yield b"x"
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         finally:
             given.append("body")
 

@@ -56,6 +56,12 @@ class Listener:
 
     sockets: tuple[socket.socket, ...]
 
+    @property
+    def port(self) -> int:
+        """The port of all of them."""
+        port: int = self.sockets[0].getsockname()[1]
+        return port
+
     def close(self) -> None:
         """Stop listening."""
         for each in self.sockets:
@@ -75,7 +81,7 @@ def listen(policy: HttpPolicy) -> Listener:
     found = [_listen(policy.host, policy.port)]
     if policy.host in _SIX_TOO:
         try:
-            found.append(_listen("::1", policy.port))
+            found.append(_listen("::1", found[0].getsockname()[1]))
         except Unavailable as refused:
             if refused.code == "http_port":
                 Listener(tuple(found)).close()
