@@ -122,7 +122,7 @@ def _origins(ui: ControlUi, document: Document) -> Iterator[str]:
 
 def _is_place(origin: str) -> bool:
     found = _ORIGIN.fullmatch(origin)
-    if found is None or int(found["port"] or 80) > 65_535:
+    if found is None or (found["port"] is not None and int(found["port"]) > 65_535):
         return False
     try:
         return not found["host"].startswith("[") or bool(ipaddress.IPv6Address(found["host"][1:-1]))

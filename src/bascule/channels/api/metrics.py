@@ -75,18 +75,9 @@ class Tally:
 async def metrics(request: Request, reach: Reader) -> PlainTextResponse:
     """Numbers about the gateway, for Prometheus."""
     site = site_of(request)
-    tally = tally_of(request, site)
+    tally: Tally = request.app.state.tally
     await tally.catch_up()
     return PlainTextResponse("".join(await _lines(site, tally, reach)), media_type=CONTENT_TYPE)
-
-
-def tally_of(request: Request, site: Site) -> Tally:
-    """Return the site's own tally."""
-    state = request.app.state
-    if not hasattr(state, "tally"):
-        state.tally = Tally(site.channel, site.pace.clock())
-    tally: Tally = state.tally
-    return tally
 
 
 async def _lines(site: Site, tally: Tally, reach: Reach) -> list[str]:

@@ -32,6 +32,7 @@ class Health(TypedDict):
 def add(app: FastAPI, site: Site) -> None:
     """Add ``/api/v1`` to the application, and ``/v1`` if policy wants it."""
     signed = [Depends(_BEARER)]
+    app.state.tally = metrics.Tally(site.channel, site.pace.clock())
 
     @app.get(f"{BASE}/health", tags=["status"], response_model=documented(Health), responses=REFUSALS)
     async def health() -> Health:

@@ -94,7 +94,7 @@ class Doorway:
             await response(scope, receive, send)
         except Exception:
             # Whoever asked has been told that we failed; how stands in the log only.
-            LOG.exception("%s %s failed", scope["method"], scope["path"])
+            LOG.exception("%s %.200s failed", scope["method"], ascii(scope["path"]))
         finally:
             self._held.size -= len(body) if body is not None else 0
 

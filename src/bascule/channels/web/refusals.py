@@ -88,7 +88,7 @@ def headers_of(request: Request, status: int) -> dict[str, str]:
     """Return what must stand beside a refusal: how to sign in, when to come back (``request.state.retry_after``)."""
     if status == 401:
         return {"WWW-Authenticate": 'Bearer realm="bascule"'}
-    return {"Retry-After": str(request.state.retry_after)} if status == 429 else {}
+    return {"Retry-After": str(getattr(request.state, "retry_after", 1))} if status == 429 else {}
 
 
 def internal() -> BasculeError:

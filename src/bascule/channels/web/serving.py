@@ -146,6 +146,7 @@ def _config(built: Built) -> uvicorn.Config:
         lifespan="off",
         loop="none",
         log_config=None,
+        log_level="error",  # it warns of every odd request, and whoever sends those could fill the disk
         access_log=False,
         proxy_headers=False,
         server_header=False,
