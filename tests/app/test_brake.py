@@ -23,6 +23,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
             "exec-approvals.json", lambda text: text.replace('"/bin/ls"', '"/usr/bin/sleep" }, { "pattern": "/bin/ls"')
         )
 
+        (made.home / "rex.jsonl").write_text('{"say": "yes?"}\n{"loop": true}\n')
+        (made.home / "rex.jsonl").chmod(0o644)
+        rex = 'id: "bruba-rex", model: "script:rex.jsonl",'
+        made.change("bascule.json5", lambda text: text.replace('id: "bruba-rex",', rex))
+
     with living(tmp_path_factory.mktemp("brake") / "home", prepare) as made:
         yield made
 
@@ -71,3 +76,19 @@ def test_all_means_everybody_and_needs_to_be_said(house: Living) -> None:
     assert codes(house.call("read", {"path": "workspace/x"}, agent="bruba-guru")) == {"contained"}
     for agent in ("bruba-main", "bruba-guru", "bruba-rex", "bruba-manager", "bruba-web"):
         assert verb(house.home, "release", agent).returncode == 0
+
+
+def test_the_model_of_a_contained_agent_hears_nothing(house: Living) -> None:
+    def said() -> int:
+        return sum(record["kind"] == "reply_closed" for record in house.records())
+
+    assert verb(house.home, "send", "bruba-rex", "hello").returncode == 0
+    before = said()
+    assert before > 0
+    assert verb(house.home, "contain", "bruba-rex", "--reason", "odd messages").returncode == 0
+    refused = verb(house.home, "send", "bruba-rex", "hello again")
+    assert (refused.returncode != 0, "odd messages" in refused.stderr) == (True, True)
+    assert said() == before
+    assert verb(house.home, "release", "bruba-rex").returncode == 0
+    assert verb(house.home, "send", "bruba-rex", "hello at last").returncode == 0
+    assert said() > before

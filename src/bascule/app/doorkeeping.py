@@ -93,7 +93,8 @@ class Doorkeeping:
             raise NotPermitted("not_the_operator", detail, "on the machine: bascule dashboard")
         address = self._keys.dashboard()
         if not address:
-            raise Unavailable("dashboard_off", "this gateway serves no pages", "bascule status says why, or `gateway` in the policy")
+            remedy = "bascule status says why, or `gateway` in the policy"
+            raise Unavailable("dashboard_off", "this gateway serves no pages", remedy)
         secret, expires = await self._keys.browsers.make_link(by=caller.name)
         return LinkBody(url=f"{address}{LINK_PATH}?link={secret}", expires=instant(expires))
 

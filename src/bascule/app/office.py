@@ -221,14 +221,14 @@ class Office(Answering, Doorkeeping):
     def send(self, caller: Caller, *, agent: str, text: str, session: str | None) -> AsyncIterator[TurnEvent]:
         """See the protocol."""
         del caller
-        rules = self._to.rules(agent)
+        rules = self._listening(agent)
         key = main_session(rules.id) if session is None else parse_session_key(session, rules.id)
         return self._to.conversations.send(rules, Words(rules.id, key, text, OPERATOR, "operator"))
 
     def hear(self, caller: Caller, heard: Heard) -> AsyncIterator[TurnEvent]:
         """See the protocol. Whoever is not the operator is a stranger, and what they say is private to them and us."""
         del caller
-        rules = self._to.rules(heard.agent)
+        rules = self._listening(heard.agent)
         key = main_session(rules.id) if heard.session is None else parse_session_key(heard.session, rules.id)
         if key == main_session(rules.id) and not heard.trusted:
             # What the operator told the agent there, and MEMORY.md, are not for strangers.
@@ -236,6 +236,18 @@ class Office(Answering, Doorkeeping):
         integrity = Integrity.TRUSTED if heard.trusted else Integrity.UNTRUSTED
         label = Label(integrity, Confidentiality.PRIVATE, heard.sources | ({"operator"} if heard.trusted else set()))
         return self._to.conversations.send(rules, Words(rules.id, key, heard.text, label, heard.origin))
+
+    def _listening(self, untrusted_agent: str) -> AgentPolicy:
+        """Return what policy says of an agent that may be spoken to: the model of one that is stopped hears nothing.
+
+        Raises:
+            Malformed: ``agent_unknown``.
+            NotPermitted: ``contained``.
+        """
+        rules = self._to.rules(untrusted_agent)
+        if why := self._to.containment.reason(rules.id):
+            raise NotPermitted("contained", f"{rules.id} is contained: {why}", f"run: bascule release {rules.id}")
+        return rules
 
     async def shutdown(self, caller: Caller) -> None:
         """See the protocol. Turns end here, before their askers leave: what waits for an answer goes on waiting."""

@@ -1,7 +1,7 @@
 """Which answers over HTTP need a passkey besides a token or a signed-in browser. Pure.
 
-Stops: a copied cookie or token saying yes to what cannot be taken back. Does not stop a no, which is never harder than a
-yes; nor an answer from the machine's own shell or over Signal, which have proofs of their own.
+Stops: a copied cookie or token saying yes to what cannot be taken back. Does not stop a no, which is never harder than
+a yes; nor an answer from the machine's own shell or over Signal, which have proofs of their own.
 """
 
 from __future__ import annotations
