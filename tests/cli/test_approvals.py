@@ -75,8 +75,11 @@ def test_one_that_somebody_answered_otherwise_says_so_and_is_status_one(tmp_path
     gateway(lambda desk: desk.settle("apr_1", "denied", "pat (signal)"))
     ran = inside(tmp_path, "approvals", "approve", "apr_1", "apr_2")
     assert ran.status == 1
-    assert ran.out.startswith("denied by pat (signal), before: apr_1 (bruba-main write)")
+    assert ran.out.startswith("already denied by pat (signal): apr_1 (bruba-main write)")
+    assert "\napproved: apr_2" in ran.out
     assert states(gateway) == ["denied", "approved"]
+    again = inside(tmp_path, "approvals", "deny", "apr_1", "apr_1")
+    assert (again.status, again.out.startswith("already denied by pat (signal)")) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +100,7 @@ def test_a_wider_yes_is_what_was_asked_for(tmp_path: Path, gateway: Do, options:
     assert (ran.status, ran.err) == (0, "")
     assert gateway(lambda desk: desk.wider) == [wider]
     assert ran.out.startswith("granted: gr_1 (bruba-main write, asked as apr_1)\n")
-    for said in (f"covers: {wider.extent}: write below /etc", "until 2026-01-01T08:00:00Z", "grants revoke gr_1"):
+    for said in (f"  {wider.extent}: write below /etc\n", "until 2026-01-01T08:00:00Z", "grants revoke gr_1"):
         assert said in ran.out
     assert ("in agent:bruba-main:main" in ran.out) == wider.this_session
     assert (f"{wider.uses} more times" in ran.out) == (wider.uses is not None)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, Final
 
 import typer
@@ -66,9 +67,10 @@ def show(context: typer.Context, ref: Ref, *, home: Home = None, as_json: AsJson
     run.sink.line()
     names = ("id", "code", "state", "agent", "session", "created", "expires", "answered_by", "digest", "seq")
     run.sink.pairs((name.replace("_", " "), found[name]) for name in names)
-    run.sink.line()
-    for line in _wider_lines(found):
-        run.sink.line(line)
+    if found["state"] == "pending":
+        run.sink.line()
+        for line in _wider_lines(found):
+            run.sink.line(line)
 
 
 def _print_card(run: Run, card: Sequence[str]) -> None:
@@ -147,44 +149,56 @@ def _check(refs: Sequence[str]) -> None:
 def _answer(run: Run, answer: str, refs: Sequence[str]) -> int:
     with run.connect() as gateway:
         if len(refs) == 1:
-            _print_answers(run, gateway.request(f"approvals_{answer}", ref=refs[0]), [])
+            _print_answers(run, gateway.request(f"approvals_{answer}", ref=refs[0]), frozenset())
             return 0
         # Read, then answered by the digest just read: the same id can never come to mean another call.
         shown = {found["id"]: found for found in (gateway.request("approvals_show", ref=ref) for ref in refs)}
         items = ",".join(f"{name}={found['digest']}" for name, found in shown.items())
         settled = gateway.request("approvals_decide", answer=answer, items=items)
-    differs = [found for found in settled if found["state"] not in AGREED[answer]]
-    _print_answers(run, settled, differs)
+    before = {name for name, found in shown.items() if found["state"] != "pending"}
+    differs = {found["id"] for found in settled if found["state"] not in AGREED[answer]}
+    _print_answers(run, settled, before | differs)
     return 1 if differs else 0
 
 
-def _print_answers(run: Run, found: Any, differs: Sequence[Mapping[str, Any]]) -> None:
+def _print_answers(run: Run, found: Any, before: AbstractSet[str]) -> None:
+    """Print one answer, or several with what each is about; ``before`` names those that somebody settled earlier."""
     if run.sink.as_json:
         run.sink.json(found)
         return
     several = isinstance(found, list)
     for row in found if several else [found]:
         what = f": {row['summary']}" if several else ""
-        by = f" by {row['answered_by']}, before" if row in differs and row["answered_by"] else ""
-        run.sink.line(f"{row['state']}{by}: {row['id']} ({row['agent']} {row['tool']}){what}")
+        by = f" by {row['answered_by']}" if row["answered_by"] else ""
+        state = f"already {row['state']}{by}" if row["id"] in before else row["state"]
+        run.sink.line(f"{state}: {row['id']} ({row['agent']} {row['tool']}){what}")
 
 
 def watch(context: typer.Context, *, home: Home = None, as_json: AsJson = False) -> None:
     """Watch questions as they come and are answered; on a terminal, answer them. Ctrl-C or q leaves.
 
-    With --json one event a line: {"event": "approval", "approval": {...}} or {"event": "answered", "id", "state",
-    "answered_by"}.
+    Without a running gateway nothing new can come: it shows what is open, and ends. With --json one event a line:
+    {"event": "approval", "approval": {...}} or {"event": "answered", "id", "state", "answered_by"}.
     """
     run = settle(context, home, as_json)
     with run.connect() as gateway:
         if gateway.hello["ephemeral"]:
-            run.sink.note("no gateway runs, so nothing new is asked meanwhile, and no other verb can use this home")
-            run.sink.note("for more: leave, then bascule gateway start")
+            run.sink.note("no gateway runs, so nothing new can be asked: this shows what is open, and ends")
+            run.sink.note("to watch for more: bascule gateway start")
         if run.sink.as_json:
-            for event in gateway.stream("approvals_watch", None):
+            for event in _events(gateway):
                 run.sink.json(event)
         else:
             _watch(run, gateway)
+
+
+def _events(gateway: Client) -> Iterable[Mapping[str, Any]]:
+    """Return what happens, without end; or, of a gateway that lives for this verb only, what is open."""
+    if not gateway.hello["ephemeral"]:
+        return gateway.stream("approvals_watch", None)
+    rows = gateway.request("approvals_list", everything=False)
+    shown = (gateway.request("approvals_show", ref=row["id"]) for row in rows)
+    return ({"event": "approval", "approval": found} for found in shown)
 
 
 def _watch(run: Run, gateway: Client) -> None:
@@ -192,11 +206,12 @@ def _watch(run: Run, gateway: Client) -> None:
     from bascule.channels.terminal.watch import Watch, follow  # noqa: PLC0415 (as above)
 
     if not (run.sink.interactive and is_terminal(sys.stdin)):
-        follow(run.sink, gateway)
+        follow(run.sink, _events(gateway))
         return
     with interrupts() as interrupt:
-        ended = Watch(run.sink, Keyboard(sys.stdin.fileno()), gateway, interrupt).run()
-    if not ended:
+        looking = Watch(run.sink, Keyboard(sys.stdin.fileno()), gateway, interrupt)
+        left = looking.answer_open() if gateway.hello["ephemeral"] else looking.run()
+    if not left:
         raise KeyboardInterrupt
 
 

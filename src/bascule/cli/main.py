@@ -108,7 +108,9 @@ def run(arguments: Sequence[str]) -> int:
         sink.error(error)
         return 2 if isinstance(error, Malformed) else 1
     except TyperException as error:
-        sink.error(Malformed("usage", error.format_message(), "see: bascule --help"))
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context is not None else "bascule"
+        sink.error(Malformed("usage", error.format_message(), f"see: {where} --help"))
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED

@@ -181,7 +181,8 @@ def by_hand(exact: Extent, pattern: Pattern, layout: Layout) -> Extent:
     reaches = exact.reaches if pattern.under is None else _by_hand_reaches(exact.reaches, pattern.under, layout)
     made = replace(exact, tokens=tokens, reaches=reaches)
     if not covers(made, exact):
-        raise NotPermitted("grant_misses", "the pattern does not cover the call it would be granted with")
+        detail = "the pattern does not cover the call it would be granted with"
+        raise NotPermitted("grant_misses", detail, "write the words after the program's name; * is any but an option")
     fixed = _texts(exact.tokens)
     if any(mine != theirs for at, (mine, theirs) in enumerate(zip(tokens, exact.tokens, strict=True)) if at in fixed):
         raise NotPermitted("grant_never", "what an interpreter runs may not vary", "name the script itself")
@@ -222,7 +223,7 @@ def _by_hand_reaches(exact: Sequence[Reach], under: str, layout: Layout) -> tupl
         raise NotPermitted("grant_never", f"not everything under {place.host} can be covered", "name a directory in it")
     kinds = dict.fromkeys((reach.access, reach.zone) for reach in exact if is_within(reach.path, place.host))
     if not kinds:
-        raise NotPermitted("grant_misses", f"no path of this call lies under {place.host}")
+        raise NotPermitted("grant_misses", f"no path of this call lies under {place.host}", "see its card for them")
     return (
         *(Reach(access, zone, place.host, below=True) for access, zone in kinds),
         *(reach for reach in exact if (reach.access, reach.zone) not in kinds),

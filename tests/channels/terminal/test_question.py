@@ -74,7 +74,7 @@ def test_what_was_granted_is_said_whole(session: str, left: int | None, line: st
         "expires": "T", "covers": ["ls *", "below /x"],
     }  # fmt: skip
     said = question.granted(row)
-    assert said[1:3] == ["  covers: ls *", "  covers: below /x"]
+    assert said[1:3] == ["  ls *", "  below /x"]
     assert said[3].strip() == line
     assert said[-1].endswith("bascule grants revoke gr_1")
 

@@ -256,13 +256,20 @@ def read_until(child: subprocess.Popen[bytes], text: bytes) -> list[bytes]:
     return lines
 
 
-def test_without_a_gateway_it_says_that_nothing_will_come(tmp_path: Path) -> None:
-    child = subprocess.Popen(
-        command("approvals", "watch"), env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    read_until(child, b"? unanswered")
-    child.send_signal(signal.SIGINT)
-    _, told = child.communicate(timeout=30)
-    assert child.returncode == 130
-    assert b"no gateway runs" in told
-    assert b"bascule gateway start" in told
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_without_a_gateway_it_shows_what_is_open_and_says_that_nothing_more_will_come(
+    tmp_path: Path, form: tuple[str, ...]
+) -> None:
+    ran = bascule(tmp_path, "approvals", "watch", *form)
+    assert ran.status == 0
+    assert "apr_1" in ran.out
+    assert "no gateway runs" in ran.err
+    assert "bascule gateway start" in ran.err
+
+
+def test_without_a_gateway_what_is_open_is_answered_on_a_terminal(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "approvals", "watch")
+    terminal.until(PROMPT)
+    terminal.type("n\n")
+    terminal.until("* denied: apr_1\n")
+    assert terminal.end() == 0

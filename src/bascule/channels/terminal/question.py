@@ -98,7 +98,7 @@ def granted(found: Event) -> list[str]:
     often = "" if found["uses_left"] is None else f", {found['uses_left']} more times"
     return [
         f"granted: {found['id']} ({found['agent']} {found['tool']}, asked as {found['approval']})",
-        *(f"  covers: {line}" for line in found["covers"]),
+        *(f"  {line}" for line in found["covers"]),
         f"  {where}{often}, until {found['expires']}",
         f"  to end it: bascule grants revoke {found['id']}",
     ]

@@ -7,6 +7,7 @@ most. Does not stop a flood from being long.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from bascule.channels.terminal import question
@@ -18,9 +19,9 @@ MOST: Final = 3
 """New questions that are named while another stands on the screen; beyond, they are counted."""
 
 
-def follow(screen: Screen, gateway: Gateway) -> None:
-    """Print every event as lines, until interrupted: for a pipe or a file, where nobody answers."""
-    for event in gateway.stream("approvals_watch", None):
+def follow(screen: Screen, events: Iterable[Event]) -> None:
+    """Print every event as lines: for a pipe or a file, where nobody answers."""
+    for event in events:
         if event["event"] == "answered":
             screen.line(f"* {question.answered(event)}")
             continue
@@ -54,16 +55,18 @@ class Watch:
             if ended in {Ended.QUIT, Ended.BROKEN_OFF}:
                 return ended is Ended.QUIT
 
-    def answer_open(self) -> None:
-        """Put every question that is open now and those that come meanwhile; then, or if the operator leaves, end."""
+    def answer_open(self) -> bool:
+        """Put every question that is open now and those that come meanwhile, then end; False if by Ctrl-C."""
         self._begin()
+        ended = None
         try:
             if not self._open:
                 self._screen.line("no question is open")
-            while self._open and self._put_next() not in {Ended.QUIT, Ended.BROKEN_OFF}:
-                pass
+            while self._open and ended not in {Ended.QUIT, Ended.BROKEN_OFF}:
+                ended = self._put_next()
         finally:
             self._events.close()
+        return ended is not Ended.BROKEN_OFF
 
     def _begin(self) -> None:
         """Watch first and look then, so that no question falls between."""
