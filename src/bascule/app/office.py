@@ -100,7 +100,10 @@ class Office(Answering, Doorkeeping):
             raise Malformed(
                 "pairing_unknown", "nobody waits: no Signal account is in the policy", "see channels.signal"
             )
-        return await self._to.pairings.approve(code, caller.name)
+        row = await self._to.pairings.approve(code, caller.name)
+        body: dict[str, Json] = {"sender": row["sender"], "by": caller.name}
+        await self._to.ledger.append("paired", body, durable=True)
+        return row
 
     async def agents_list(self) -> list[AgentRow]:
         """See the protocol."""
