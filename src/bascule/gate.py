@@ -1,13 +1,15 @@
 """The one path: every tool call of an agent, from proposal to effect.
 
 Stops: an effect that was not parsed, judged, recorded, asked about where it must be, judged again and permitted, in
-that order. Whatever cannot be recorded does not happen. Does not stop: a wrong policy; it carries out what is wanted.
+that order. Whatever cannot be recorded does not happen. The files a yes is bound to stay as they are until it has run:
+nothing else of that agent that writes runs meanwhile. Does not stop: a wrong policy; it carries out what is wanted.
 """
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Task, current_task
+from asyncio import CancelledError, Lock, Task, current_task
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -25,7 +27,7 @@ from bascule.core.ports import Clock, Desk, FactSource, Records, Tool
 from bascule.core.toolspec import DURABLE
 from bascule.core.verdict import Decision, Effect, Verdict, deny
 from bascule.judge import BEFORE_BINDING, confine, judge, judge_name
-from bascule.layers.l6_exec_allowlist import action_of
+from bascule.layers.l6_exec_allowlist import action_of, changes_files
 from bascule.statements import answered, decided, finished, refused, started
 
 NAME = "gate"
@@ -84,6 +86,7 @@ class Gate:
         self._policy = policy
         self._to = wiring
         self._running: dict[Task[object], AgentId] = {}
+        self._still: dict[AgentId, Lock] = {agent: Lock() for agent in policy.agents}
 
     def halt(self, agent: AgentId) -> None:
         """End every effect of an agent that is under way; the caller has contained it first, so that none begins."""
@@ -121,8 +124,19 @@ class Gate:
             return crossing
         if decision.effect is Effect.ASK:
             crossing, taken = await self._ask(crossing, call, rules, wait)
-            return await self._after_yes(crossing, call, rules) if taken else crossing
-        return await self._run(crossing, call, rules)
+            if not taken:
+                return crossing
+            async with self._alone(call, rules, bound=bool(call.bindings)):
+                return await self._after_yes(crossing, call, rules)
+        async with self._alone(call, rules, bound=False):
+            return await self._run(crossing, call, rules)
+
+    def _alone(self, call: Call, rules: AgentPolicy, *, bound: bool) -> AbstractAsyncContextManager[object]:
+        """Keep an agent's writers, and the calls a yes binds to a file's content, out of each other's way.
+
+        Else a second session could put another script where the approved one was, between the look and the run.
+        """
+        return self._still[call.agent] if bound or changes_files(call, rules) else nullcontext()
 
     async def _parse(self, proposal: Proposal, rules: AgentPolicy) -> Call:
         tool = self._to.tools.get(proposal.untrusted_tool)

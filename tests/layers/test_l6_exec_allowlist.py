@@ -133,6 +133,14 @@ def test_an_approved_script_gets_its_interpreter_and_nothing_else():
     assert l6.writes_of(command(ID), EXEC) is False
 
 
+def test_what_can_change_files_is_what_names_one_to_write_or_gets_a_box_that_writes():
+    writing = replace(EXEC, entries=(replace(EXEC.entries[0], writes=True),))
+    assert l6.changes_files(file_call("a", Access.WRITE), agent_policy())
+    assert not l6.changes_files(file_call("a"), agent_policy())
+    assert not l6.changes_files(exec_call(command(GREP)), agent_policy())
+    assert l6.changes_files(exec_call(command(CAT), command(GREP)), agent_policy(exec=writing))
+
+
 def test_file_tools_are_none_of_its_business():
     assert said(file_call("/etc/shadow"), rules(security=ExecSecurity.DENY)) == (Effect.ALLOW, "ok")
 

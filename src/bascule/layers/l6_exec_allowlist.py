@@ -175,6 +175,13 @@ def writes_of(command: Command, rules: ExecPolicy) -> bool:
     return entry is not None and entry.writes
 
 
+def changes_files(call: Call, policy: AgentPolicy) -> bool:
+    """Return whether a call can change files of its agent: by a path it names, or in a box that may write."""
+    commands = call.plan.commands if call.plan is not None else ()
+    named = any(use.access is Access.WRITE for use in call.paths)
+    return named or any(writes_of(command, policy.exec) for command in commands)
+
+
 def action_of(call: Call, policy: AgentPolicy) -> ActionClass:
     """Return the worst action class in a call: its tool's own, or what an entry says of one of its programs."""
     ranks = list(ActionClass)
