@@ -37,6 +37,7 @@ ALLOWED = {
     ("pending", "cancelled", "gateway"),
     ("approved", "consumed", "gate"),
     ("approved", "expired", "clock"),
+    ("approved", "cancelled", "gateway"),
 }
 
 

@@ -284,14 +284,16 @@ class PendingDesk:
         return Answered(found, won, granted)
 
     async def cancel_all(self, why: str, *, agent: AgentId | None = None, session: str | None = None) -> int:
-        """Cancel what is pending, of one agent or one session if named (containment, a reset), and end its grants.
+        """Cancel what is open, of one agent or one session if named (containment, a reset), and end its grants.
 
+        A yes that was not used yet is withdrawn too: it was given before whatever made the operator stop the agent.
         Returns how many questions there were.
 
         Raises:
             Unavailable: it could not be written; nothing changed.
         """
-        where = f"{_SELECT} WHERE state = 'pending' AND (?1 IS NULL OR agent = ?1) AND (?2 IS NULL OR session = ?2)"
+        whose = "(?1 IS NULL OR agent = ?1) AND (?2 IS NULL OR session = ?2)"
+        where = f"{_SELECT} WHERE state IN ('pending', 'approved') AND {whose}"
         with self._change() as turn:
             rows = turn.change.execute(where, (agent, session))
             for row in rows:

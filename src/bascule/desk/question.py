@@ -34,6 +34,7 @@ TRANSITIONS: Mapping[tuple[State, State], frozenset[Actor]] = MappingProxyType(
         (State.PENDING, State.CANCELLED): frozenset({Actor.OPERATOR, Actor.GATEWAY}),
         (State.APPROVED, State.CONSUMED): frozenset({Actor.GATE}),
         (State.APPROVED, State.EXPIRED): frozenset({Actor.CLOCK}),
+        (State.APPROVED, State.CANCELLED): frozenset({Actor.GATEWAY}),
     }
 )
 """Every way a question can go. What is not here does not happen."""
