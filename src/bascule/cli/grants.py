@@ -67,5 +67,5 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(rich_markup_mode=None, help="Each yes of yours that covers more than one call.")
     group.command("list", epilog=example("bascule grants list"))(list_)
-    group.command(epilog=example("bascule grants revoke gr_0123456789abcdef"))(revoke)
+    group.command(epilog=example("bascule grants revoke gra_0123456789abcdef"))(revoke)
     app.add_typer(group, name="grants")
