@@ -47,6 +47,14 @@ def test_files_widen_to_the_directory_they_share() -> None:
         assert not covers(found, count(other))
 
 
+def test_a_word_with_a_name_keeps_its_name() -> None:
+    found = both(git("x1", "if=1"), git("x1", "if=2"))
+    assert covers(found, git("x1", "if=3"))
+    assert not covers(found, git("x1", "of=1"))
+    assert not covers(found, git("x1", "1"))
+    assert "if=<any value>" in in_words(found)[0]
+
+
 def test_what_both_have_stays_exact() -> None:
     one = extent_of(line(WC, "workspace/list", "workspace/x/a", paths=("workspace/list", "workspace/x/a")))
     two = extent_of(line(WC, "workspace/list", "workspace/x/b", paths=("workspace/list", "workspace/x/b")))
@@ -61,6 +69,8 @@ def test_what_both_have_stays_exact() -> None:
         (count("a"), count("a", "-l")),
         (count("a", "-l"), count("a", "-c")),
         (count("a", "--x=1"), count("a", "--y=1")),
+        (git("x1", "if=1"), git("x1", "of=1")),
+        (git("x1", "if=1"), git("x1", "1")),
         (count("a", "-l"), count("b", "x")),
         (count("/srv/a"), count("/etc/hosts")),
         (count("/mnt/a"), count("/mnt/b")),

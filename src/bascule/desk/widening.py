@@ -28,6 +28,7 @@ MIN_DEPTH = 2
 """Components a directory outside the agent's must have before everything under it can be covered."""
 
 _VERB = re.compile(r"[a-z][a-z_-]*", re.ASCII)
+_NAMED = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*=", re.ASCII)
 _WORDS = frozenset({Kind.PROGRAM, Kind.WORD, Kind.ANY, Kind.OPTION})
 _FREEABLE = frozenset({"pre_image"})
 
@@ -83,11 +84,15 @@ def _widen_token(mine: Token, theirs: Token) -> Token | None:
 
 
 def _option(token: Token) -> str:
-    """The name of an option with its ``=``, the whole option if it has none, empty for any other word."""
+    """The name of an option with its ``=``, the whole option if it has none, empty for any other word.
+
+    A word such as ``if=FILE`` is one too: another name makes the program (``dd``) do another thing.
+    """
     if token.kind is Kind.OPTION:
         return token.text
     if not token.text.startswith("-"):
-        return ""
+        named = _NAMED.match(token.text)
+        return named[0] if named else ""
     name, equals, _ = token.text.partition("=")
     return name + equals
 
