@@ -121,7 +121,9 @@ class House:
             raise DemoError("the gateway started, and nothing listens")
         self.client = Client(connection, lambda: None)
         if self.surfaces.wired:
-            made = self.must("tokens", "create", "laptop", "--scope", "read,approve", "--days", "1", "--json")
+            made = self.must(
+                "tokens", "create", "laptop", "--scope", "read,approve", "--agent", MAIN, "--days", "1", "--json"
+            )
             self.surfaces.token = token_of(made)
         table = accounts.load(self.home)
         if table and os.geteuid() == 0:

@@ -145,8 +145,11 @@ def test_a_grant_is_listed_until_it_is_revoked(tmp_path: Path, gateway: Do) -> N
 @pytest.mark.parametrize(
     ("options", "minting"),
     [
-        (("--scope", "read,approve"), Minting("phone", "read,approve", "*", None, False, 30, None)),
-        (("--scope", "read", "--scope", "chat"), Minting("phone", "read,chat", "*", None, False, 30, None)),
+        (("--scope", "read,approve", "--agent", "*"), Minting("phone", "read,approve", "*", None, False, 30, None)),
+        (
+            ("--scope", "read", "--scope", "chat", "--agent", "a", "--agent", "b"),
+            Minting("phone", "read,chat", "a,b", None, False, 30, None),
+        ),
         (
             ("--scope", "chat", "--agent", "a,b", "--days", "7", "--session", "phone", "--trusted", "--for", "pat"),
             Minting("phone", "chat", "a,b", "phone", True, 7, "pat"),
@@ -169,7 +172,7 @@ def test_a_token_is_made_and_its_secret_stands_alone(
 
 
 def test_a_token_in_json_is_one_object(tmp_path: Path, gateway: Do) -> None:
-    found = inside(tmp_path, "tokens", "create", "phone", "--scope", "read", "--json")
+    found = inside(tmp_path, "tokens", "create", "phone", "--scope", "read", "--agent", "*", "--json")
     assert (found.json["token"], found.err) == (SECRET, "")
     assert inside(tmp_path, "tokens", "revoke", "tok_1").out == "revoked: tok_1 (phone)\n"
 

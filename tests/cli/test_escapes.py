@@ -34,7 +34,7 @@ ASKING: list[tuple[str, ...]] = [
     ("approvals", "watch"),
     ("grants", "list"),
     ("grants", "revoke", "gr_0"),
-    ("tokens", "create", "phone", "--scope", "read"),
+    ("tokens", "create", "phone", "--scope", "read", "--agent", "*"),
     ("tokens", "list"),
     ("tokens", "revoke", "tok_0"),
     ("pairing", "list"),

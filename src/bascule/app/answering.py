@@ -27,6 +27,9 @@ from bascule.service.shapes import (
     WatchEvent,
 )
 
+HISTORY = 10_000
+"""Questions a list with the settled ones goes back; whoever wants older ones asks the ledger."""
+
 MAX_ITEMS = 500
 """Questions one bulk answer may name: more than anybody has looked at."""
 
@@ -41,8 +44,11 @@ class Answering:
 
     async def approvals_list(self, *, everything: bool) -> list[ApprovalRow]:
         """See the protocol."""
-        states = tuple(State) if everything else (State.PENDING,)
-        return [reports.approval_row(found) for found in await self._to.desk.summaries(states)]
+        if everything:
+            found = await self._to.desk.summaries(tuple(State), last=HISTORY)
+        else:
+            found = await self._to.desk.summaries((State.PENDING,))
+        return [reports.approval_row(each) for each in found]
 
     async def approvals_show(self, *, ref: str) -> ApprovalDetail:
         """See the protocol."""

@@ -45,7 +45,7 @@ AGREED: Final = {"approve": frozenset({"approved", "consumed"}), "deny": frozens
 def list_(
     context: typer.Context,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Settled ones too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Settled ones too, the last 10 000.")] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:

@@ -30,9 +30,9 @@ def create(  # noqa: PLR0913 (one parameter an option)
         typer.Option("--scope", metavar="SCOPES", help="What it may: of read, approve, chat, admin; by commas."),
     ],
     agent: Annotated[
-        list[str] | None,
-        typer.Option("--agent", metavar="AGENTS", help="Which agents it sees and speaks to; by commas; * is all."),
-    ] = None,
+        list[str],
+        typer.Option("--agent", metavar="AGENTS", help="Which agents it sees and speaks to; by commas; '*' is all."),
+    ],
     days: Annotated[int, typer.Option("--days", metavar="N", min=1, help="How long it is good for.")] = 30,
     session: Annotated[
         str | None, typer.Option("--session", metavar="S", help="Where it chats; else in a session of its own.")
@@ -46,7 +46,7 @@ def create(  # noqa: PLR0913 (one parameter an option)
 ) -> None:
     """Make a token. Its secret is printed once, alone, and kept nowhere."""
     run = settle(context, home, as_json)
-    wanted = {"name": name, "scopes": ",".join(scope), "agents": ",".join(agent) if agent is not None else "*"}
+    wanted = {"name": name, "scopes": ",".join(scope), "agents": ",".join(agent)}
     with run.connect() as gateway:
         found = gateway.request("tokens_create", **wanted, session=session, trusted=trusted, days=days, person=person)
     if run.sink.as_json:
@@ -86,7 +86,7 @@ def revoke(
 def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(rich_markup_mode=None, help="Tokens for the dashboard and the HTTP interface.")
-    group.command(epilog=example("bascule tokens create phone --scope read,approve --days 90"))(create)
+    group.command(epilog=example("bascule tokens create phone --scope read,approve --agent '*' --days 90"))(create)
     group.command("list", epilog=example("bascule tokens list"))(list_)
     group.command(epilog=example("bascule tokens revoke phone"))(revoke)
     app.add_typer(group, name="tokens")

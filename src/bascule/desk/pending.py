@@ -321,13 +321,13 @@ class PendingDesk:
         offset = self._hours.now().offset
         return [approval(row, offset) for row in rows]
 
-    async def summaries(self, states: Collection[State] = OPEN) -> builtins.list[Summary]:
-        """Return what a list shows of the questions in these states, oldest first."""
+    async def summaries(self, states: Collection[State] = OPEN, *, last: int = -1) -> builtins.list[Summary]:
+        """Return what a list shows of the questions in these states, oldest first; the last so many, -1 for all."""
         await self.tick()
         marks = ",".join("?" * len(states))
-        where = f"SELECT {SUMMARY_COLUMNS} FROM desk WHERE state IN ({marks}) ORDER BY rowid"  # noqa: S608 -- constants, and one mark a state
-        rows = self._database.read(where, (self._hours.now().offset, *(state.value for state in states)))
-        return [Summary._make(row) for row in rows]
+        where = f"SELECT {SUMMARY_COLUMNS} FROM desk WHERE state IN ({marks}) ORDER BY rowid DESC LIMIT ?"  # noqa: S608 -- constants, and one mark a state
+        rows = self._database.read(where, (self._hours.now().offset, *(state.value for state in states), last))
+        return [Summary._make(row) for row in reversed(rows)]
 
     def pending_count(self, agent: AgentId | None = None) -> int:
         """How many questions are pending, of one agent if named; for ``facts.Usage`` and the status."""

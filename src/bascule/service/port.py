@@ -177,7 +177,7 @@ class Service(Protocol):
         """
 
     async def approvals_list(self, *, everything: bool) -> list[ApprovalRow]:
-        """Return open questions, oldest first; with ``everything`` the settled ones too."""
+        """Return pending questions, oldest first; with ``everything`` the settled ones too, the last 10 000 of all."""
 
     async def approvals_show(self, *, ref: str) -> ApprovalDetail:
         """Return one by id or code.
