@@ -55,6 +55,17 @@ def until(found: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
     raise AssertionError(f"never came: {what}")
 
 
+def session() -> str:
+    """A name no session had before."""
+    return f"s{time.monotonic_ns()}"
+
+
+def wider(**terms: Any) -> dict[str, Any]:
+    """What a grant is asked with: this very call, for as long as there is."""
+    plain = {"extent": "exact", "this_session": False, "minutes": None, "uses": None, "args": None, "under": None}
+    return {**plain, **terms}
+
+
 @dataclass
 class Reached:
     made: Living
