@@ -63,7 +63,9 @@ def test_a_contained_agent_stops_at_once_and_stays_stopped_over_a_restart(house:
     house.stop()
     house.start()
     assert codes(house.call("read", {"path": "workspace/x"})) == {"contained"}
+    assert "problem: warn: bruba-main is stopped: odd messages" in verb(house.home, "status").stdout
     assert verb(house.home, "release", "bruba-main").returncode == 0
+    assert "is stopped" not in verb(house.home, "status").stdout
     assert effect(house.call("read", {"path": "workspace/x"})) == "allow"
     kinds = [record["kind"] for record in house.records()]
     assert kinds.count("contained") == kinds.count("released") == 1

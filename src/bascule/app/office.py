@@ -31,6 +31,7 @@ from bascule.service.shapes import (
     AgentRow,
     CallReport,
     CheckBody,
+    ErrorBody,
     ExplainBody,
     PairingRow,
     PolicyFiles,
@@ -69,8 +70,19 @@ class Office(Answering, Doorkeeping):
             sessions=len(self._to.sessions.list()),
             pending_approvals=self._to.desk.pending_count(),
             ledger_seq=self._to.ledger.end()[0],
-            problems=self._to.problems(),
+            problems=[*self._stopped(), *self._to.problems()],
         )
+
+    def _stopped(self) -> list[ErrorBody]:
+        """Whoever asks how the home is must see at once that an agent does nothing, and why."""
+        found = ((agent, self._to.containment.reason(agent)) for agent in sorted(self._to.loaded.policy.agents))
+        return [
+            ErrorBody(
+                code="contained", message=f"warn: {agent} is stopped: {why}", remedy=f"run: bascule release {agent}"
+            )
+            for agent, why in found
+            if why
+        ]
 
     async def call(self, caller: Caller, request: CallRequest) -> CallReport:
         """See the protocol."""
