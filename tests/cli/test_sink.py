@@ -139,7 +139,7 @@ def test_streams_that_are_not_there_are_no_error(monkeypatch: pytest.MonkeyPatch
     assert sink.interactive is False
 
 
-@pytest.mark.parametrize("work", ["s.line('x' * 100_000)", "[s.line('x') for _ in range(100_000)]"])
+@pytest.mark.parametrize("work", ["s.line('x' * 100_000)\ns.line('x')", "[s.line('x') for _ in range(100_000)]"])
 def test_a_reader_that_has_gone_ends_the_program_quietly(work: str) -> None:
     program = f"from bascule.cli.sink import Sink\ns = Sink(as_json=False)\ns.line('first')\n{work}\n"
     child = subprocess.Popen(
