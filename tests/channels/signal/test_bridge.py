@@ -122,7 +122,26 @@ def test_stop_comes_before_words_that_wait(house: House) -> None:
             await until(lambda: any("Stopped: " in text for text in house.told(ANN)))
             await until(lambda: any("not passed on" in text for text in house.told(ANN)))
             assert [each.text for each in house.channel.heard if each.text == "second"] == []
-            assert set(house.channel.contained.values()) == {"stop over Signal by ann"}
+            assert set(house.channel.contained.values()) == {"stop over Signal"}
+
+    asyncio.run(play())
+
+
+def test_a_bare_yes_is_told_at_once_that_it_answers_nothing(house: House) -> None:
+    async def play() -> None:
+        house.channel.gate = asyncio.Event()
+        async with house.run():
+            house.daemon.say(ANN, "do it")
+            await until(lambda: len(house.channel.heard) == 1)
+            row = house.channel.ask()
+            await house.card_for(ANN)
+            house.daemon.say(ANN, "yes")
+            await until(lambda: any("answers no question" in text for text in house.told(ANN)))
+            assert (row["state"], [each.text for each in house.channel.heard]) == ("pending", ["do it"])
+            house.channel.gate.set()
+            await until(lambda: house.channel.heard[-1].text == "yes")
+            await settle_down(house)
+            assert sum("answers no question" in text for text in house.told(ANN)) == 1
 
     asyncio.run(play())
 

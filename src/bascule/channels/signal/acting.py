@@ -98,7 +98,7 @@ class Acting:
     async def stop(self, person: str) -> str:
         """Stop every agent and drop what waits for one; return what the operator is told. Never raises our errors."""
         try:
-            rows = await self._to.channel.contain(caller_of(person), agent=None, reason=f"stop over Signal by {person}")
+            rows = await self._to.channel.contain(caller_of(person), agent=None, reason="stop over Signal")
             told = f"Stopped: {', '.join(row['id'] for row in rows)}. Each stays so until: bascule release AGENT"
         except BasculeError as error:
             told = f"Stop: {line(error.message)} [{error.code}]. See: bascule status"

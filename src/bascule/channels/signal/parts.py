@@ -97,6 +97,12 @@ class Parts:
             self.inbox.done(seq, change)
         self.posted.set()
 
+    def post(self, posts: Iterable[Post]) -> None:
+        """Say what is to be sent; what was said before is not sent again."""
+        with self.around.database.transaction() as change:
+            self.outbox.post(posts, change)
+        self.posted.set()
+
     def tell(self, seq: int, message: Envelope, text: str) -> None:
         """Finish a message with a notice to its sender, never to a group."""
         self.finish(seq, [Post(f"told {seq}", address(message.sender), "notice", notice(text))])

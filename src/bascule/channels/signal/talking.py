@@ -24,6 +24,8 @@ from bascule.service.port import Caller, Heard
 
 BUSY = "session_busy"
 
+BARE = "A yes or no alone answers no question; it goes to the agent. To answer, reply to the question itself."
+
 MOST_WAITING = 50
 """Messages that may wait in one session; the next are refused, so that nobody fills the memory."""
 
@@ -55,6 +57,9 @@ class Talking:
         if len(queue) >= MOST_WAITING:
             self._to.tell(seq, message, "Too many messages wait already; this one was not passed on.")
             return
+        if intent.why is Why.BARE:
+            # At once: the turn it goes to waits for the very answer that this was meant to be.
+            self._to.post([Post(f"bare {seq}", address(message.sender), "notice", notice(BARE))])
         queue.append(turn)
         if session not in self._tasks:
             self._tasks[session] = asyncio.create_task(self._work(session), name=f"signal {session or 'main'}")
@@ -160,11 +165,6 @@ class Talking:
         parts = spoken(agent, text, self._to.signal.chunk, session) if text.strip() else ()
         to = where(turn.message)
         posts = [Post(f"said {turn.seq} {number}", to, "words", part) for number, part in enumerate(parts)]
-        if turn.intent.why is Why.BARE:
-            text = (
-                "A yes or no alone answers no question; it went to the agent. To answer, reply to the question itself."
-            )
-            posts.append(Post(f"told {turn.seq}", address(turn.message.sender), "notice", notice(text)))
         self._to.finish(turn.seq, posts)
 
     def _failed(self, turn: Turn, error: BasculeError) -> None:
