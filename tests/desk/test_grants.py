@@ -254,3 +254,14 @@ def test_a_write_is_granted_for_its_content_alone(tmp_path: Path) -> None:
         run(granted(kept, write("one"), terms()))
         assert take(kept, write("two")) is None
         assert take(kept, write("one")) is not None
+
+
+def test_a_new_policy_ends_what_was_granted_under_the_old_one(tmp_path: Path) -> None:
+    with Keeping(tmp_path) as kept:
+        run(granted(kept, count("a"), terms()))
+        assert run(kept.desk.grants.begin(rules())) == 0
+        assert take(kept, count("a")) is not None
+        assert run(kept.desk.grants.begin(rules(version="w" * 64))) == 1
+        assert [found.state for found in run(kept.desk.grants.list(everything=True))] == [Standing.REVOKED]
+        assert take(kept, count("a")) is None
+        assert kinds(kept)[-1] == "grant_revoked"

@@ -148,7 +148,15 @@ class Answering:
 
     async def _answer(self, caller: Caller, ref: str, answer: State, wider: Terms | None = None) -> Answered:
         by, approvers = self._approvers(caller)
-        return await self._to.desk.answer(ref, answer, by=by, approvers=approvers, wider=wider)
+        found = await self._to.desk.show(ref)
+        if (
+            answer is State.APPROVED
+            and found.state is State.PENDING
+            and found.policy_version != self._to.policy.version
+        ):
+            told = f"{found.id} was asked under another policy, and a yes to it would count for nothing"
+            raise NotPermitted("approval_outdated", told, "deny it; the call is asked about anew when it is made again")
+        return await self._to.desk.answer(found.id, answer, by=by, approvers=approvers, wider=wider)
 
     def _approvers(self, caller: Caller) -> tuple[str, tuple[str, ...]]:
         """Return the caller's name for the record, and itself as an approver if it is one at this moment.

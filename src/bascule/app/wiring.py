@@ -189,6 +189,7 @@ async def open_house(ground: Ground) -> AsyncIterator[House]:
             ledger = Ledger(database, ground.clock, Anchor(signer, state / HEADS_FILE))
             house = _house(ground, database, ledger, tampered)
             await _open_record(ground, ledger)
+            await house.desk.grants.begin(ground.loaded.policy)
             ledger.anchor()
             try:
                 yield house

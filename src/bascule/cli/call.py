@@ -130,6 +130,8 @@ def verdict_lines(report: Mapping[str, Any]) -> list[str]:
     head = f"{decision['effect']} {report['call']['tool']} for {report['call']['agent']}"
     lines = [one_line(head + (f" (record {seq})" if seq is not None else " (dry run, nothing done)"))]
     for verdict in decision["verdicts"]:
+        if verdict["effect"] == "allow" and verdict["reason"].startswith("granted by"):
+            lines.append(one_line(f"  {verdict['reason']}"))
         if verdict["effect"] != "allow":
             remedy = f" ({verdict['remedy']})" if verdict["remedy"] else ""
             lines.append(one_line(f"  {verdict['judge']}: {verdict['reason']}{remedy} [{verdict['code']}]"))

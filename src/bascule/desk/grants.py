@@ -143,6 +143,19 @@ class Grants:
             self._end(change, grant(row, mark.offset), Standing.REVOKED, why)
         return len(rows)
 
+    async def begin(self, policy: Policy) -> int:
+        """End what was granted under every other policy, for it covers nothing any more; return how many there were.
+
+        Raises:
+            Unavailable: it could not be written.
+        """
+        with self._database.transaction() as change:
+            mark = self._hours.keep(change)
+            rows = change.execute(f"{_SELECT} WHERE state = 'active' AND policy_version != ?", (policy.version,))
+            for row in rows:
+                self._end(change, grant(row, mark.offset), Standing.REVOKED, "the policy changed")
+        return len(rows)
+
     def _end(self, change: Transaction, found: Grant, state: Standing, by: str) -> Grant:
         change.execute(_END, (state.value, found.id))
         ended = replace(found, state=state)

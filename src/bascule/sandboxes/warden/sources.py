@@ -6,6 +6,7 @@ a path is walked once, and no component of it may be a link.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -59,7 +60,8 @@ def _open(path: str, flags: int) -> int:
     try:
         return open_without_links(path, flags)
     except OSError as error:
-        raise Unavailable("box_source", f"{path}: {os.strerror(error.errno or 0)}") from None
+        hint = "; only what exists can be lent to a box: make it first" if error.errno == errno.ENOENT else ""
+        raise Unavailable("box_source", f"{path}: {os.strerror(error.errno or 0)}{hint}") from None
 
 
 def _clone(descriptor: int, bind: Bind) -> OpenMount:

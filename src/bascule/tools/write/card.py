@@ -12,6 +12,7 @@ def card(call: Call) -> tuple[str, ...]:
     return (
         f"{verb} the file: {call.paths[0].place.host}",
         "written with the agent's own account: if that account may not write it, a yes does not help",
+        "outside its directory only a file that exists is written; none is made",
         f"content ({len(content.encode())} bytes):",
         *(f"| {line}" for line in content.split("\n")),
     )
