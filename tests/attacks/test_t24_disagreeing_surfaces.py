@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from demo.signal_daemon import Sent
 from tests.attacks.killing import Aside, Killable, client_of
 from tests.attacks.reached import ANN, CARL, NO, YES, Reached, mortal, scripted, until
 from tests.living import MAIN, Living
@@ -225,6 +226,30 @@ def test_a_daemon_that_tells_everything_again_changes_nothing(house: Reached) ->
     assert answers(house, question["id"])[0] == "approved"
     assert house.effects("again") == 0
     assert house.again("again") == "ask"
+
+
+def test_a_card_that_went_out_twice_is_answered_once_and_a_thumb_that_missed_is_told(house: Reached) -> None:
+    house.daemon.faults.lost = 1
+    question = house.ask("twice")
+
+    def copies() -> list[Sent]:
+        mine = [
+            each for each in house.daemon.sent if each.to == ANN.number and f"QUESTION {question['code']}" in each.text
+        ]
+        return mine if len(mine) == 2 else []
+
+    first, second = until(copies, "the card, and once more")
+    until(lambda: house.daemon.react(ANN, YES, first.at) and _missed(house), "that it missed")
+    assert (house.state(question["id"]), house.again("twice")) == ("pending", "ask")
+    house.daemon.react(ANN, YES, second.at)
+    until(lambda: house.state(question["id"]) == "approved", "the thumb on the last copy")
+    assert [house.again("twice"), house.again("twice")] == ["allow", "ask"]
+    assert house.effects("twice") == 1
+
+
+def _missed(house: Reached) -> bool:
+    house.heard()
+    return any("Your thumb is on a message" in text for text in house.told(ANN))
 
 
 def _contained(house: Reached) -> list[str]:

@@ -181,6 +181,18 @@ def test_a_number_of_one_with_the_id_of_another_is_nobody() -> None:
     assert means(thumbed(mixed, UP)).why is Why.AMBIGUOUS
 
 
+def test_a_thumb_that_misses_an_open_question_is_said_to_have_missed() -> None:
+    assert means(thumbed(ANN, UP), None, waiting=True).act is Act.TELL
+    assert means(thumbed(ANN, DOWN), None, waiting=True).act is Act.TELL
+    for missed in (
+        thumbed(ANN, "\u2764"),
+        thumbed(ANN, UP, removed=True),
+        thumbed(ANN, UP, author=EVE),
+        thumbed(BEN, UP),
+    ):
+        assert means(missed, None, waiting=True).act is Act.SILENT
+
+
 def test_a_number_that_was_taken_over_is_nobodys() -> None:
     taken = Person(ANN.number, "0f0e0d0c-0b0a-4908-8706-050403020100")
     assert person_of(sender(taken), policy()) == (None, True)

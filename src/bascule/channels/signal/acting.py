@@ -23,6 +23,8 @@ NOTED_SECONDS = 5.0
 """How long an answer waits for the time stamp of the message it may answer."""
 
 SENTENCES = {
+    Why.NO_CARD: "Your thumb is on a message that asks nothing, or on an older copy of a question. Nothing was decided:"
+    " put it on the question's last message, or write yes and its code.",
     Why.EDITED: "I do not read edits. Send it as a new message.",
     Why.CARD_UNCLEAR: "To answer this question reply to it with yes or no and nothing else. Nothing was decided.",
     Why.CARD_ELSEWHERE: "This question cannot be shown whole here, so it takes no yes here. Decide it on the dashboard,"

@@ -180,9 +180,12 @@ def _reaction(message: Envelope, person: Operator | None, known: Known) -> Inten
     if reaction is None or reaction.removed:
         return Intent(Act.SILENT, Why.REMOVED, name)
     bound = not message.group and is_us(reaction.target.author, known.signal)
-    if known.card is None or not bound or person is None or not person.approves:
+    if not bound or person is None or not person.approves:
         return Intent(Act.SILENT, Why.NO_CARD, name)
     act = thumb(reaction.emoji)
+    if known.card is None:
+        # A question that went out twice, because nobody knew whether it had, is answered on the copy we know of.
+        return Intent(Act.TELL if act and known.waiting else Act.SILENT, Why.NO_CARD, name)
     if act is None:
         return Intent(Act.SILENT, Why.OTHER_EMOJI, name)
     return _by_card(act, person, known.card)
