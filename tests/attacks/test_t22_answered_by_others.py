@@ -269,6 +269,10 @@ def test_no_foreign_page_answers_with_the_operators_cookie(house: Reached, quest
         where = f"/approvals/{question['id']}/answer?answer=approve&digest={question['digest']}"
         assert client.get(where).status_code == 405
     assert unmoved(house, question)
+    # Nor does it use up the tries of those who sign in: what it sends is refused before it is looked at.
+    for _ in range(15):
+        assert _post(house, question, {"origin": "https://evil.example"}, "/sign-in", "token=bsc_x") == 403
+    assert _cookie(house)
     assert _post(house, question, {"cookie": cookie, "origin": own, "sec-fetch-site": "same-origin"}) in {200, 303}
     assert house.state(question["id"]) == "approved"
 

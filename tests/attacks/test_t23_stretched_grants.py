@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from tests.attacks.killing import client_of
 from tests.attacks.reached import Reached, reached, session, wider
-from tests.living import MAIN, Living, content, effect
+from tests.living import MAIN, Living, codes, content, effect
 
 from bascule.core.errors import BasculeError
 
@@ -34,8 +34,7 @@ SECRET = "what nobody may read"
 
 
 def furnish(made: Living) -> None:
-    for agent in (MAIN, REX):
-        own = made.root(agent) / "workspace"
+    for own in (made.root(agent) / "workspace" for agent in (MAIN, REX)):
         for name in ("s.sh", "other.sh"):
             (own / name).write_text(SCRIPT)
             (own / name).chmod(0o666)
@@ -44,7 +43,6 @@ def furnish(made: Living) -> None:
             (own / folder / "a").write_text("a\n")
         (own / "dir" / "up").symlink_to("../../../bruba-guru/diary.md")
         (own / "link.sh").symlink_to("s.sh")
-        (own / "hidden.js").write_text(EVIL)
     (made.root("bruba-guru") / "diary.md").write_text(SECRET)
     entries = '{ "pattern": "/usr/bin/rev", "class": "external" }, { "pattern": "/usr/bin/nl", "class": "admin" },'
     asks = f'"{REX}": {{\n      "ask": "always", "allowlist": [ {entries}'
@@ -209,8 +207,7 @@ def test_another_content_asks_again(house: Reached, changed: str) -> None:
     granted(house, command, key, wider())
     for text in (kept + "echo evil\n", kept.replace("ran", "nar"), ""):
         target.write_text(text)
-        report = house.made.run(command, session=key)
-        assert effect(report) in {"ask", "deny"}
+        assert effect(house.made.run(command, session=key)) in {"ask", "deny"}
     target.write_text(kept)
     assert effect(house.made.run(command, session=key)) == "allow"
 
@@ -260,8 +257,6 @@ HOLDS_MORE = {
     "sed workspace/dir/a -e 's/a/{it}/'": "a text behind what looks like one",
     "sed -n workspace/dir/a -f workspace/s.sh": "a file behind what looks like a text",
     "cat workspace/s.sh | sh": "whatever comes in",
-    "sh workspace/absent.sh": "a file that is not there yet",
-    "node workspace/hidden": "a name under which something else is found",
     "xargs sh": "another program",
 }  # fmt: skip
 
@@ -286,6 +281,14 @@ def test_what_can_hold_another_text_is_never_granted(house: Reached, command: st
             house.made.client.request("approvals_grant", ref=report["approval"]["id"], **terms)
         assert refused.value.code == "grant_never"
     assert house.state(report["approval"]["id"]) == "pending"
+
+
+def test_a_script_that_is_not_there_is_not_asked_about(house: Reached) -> None:
+    """Bare, ``node x`` runs ``x.js``, at whose content nobody would have looked."""
+    for command in ("sh workspace/absent.sh", "python3 workspace/hidden", "sh < workspace/absent.sh"):
+        report = house.made.run(command, session=session())
+        assert (effect(report), codes(report)) == ("deny", {"exec_script_missing"})
+    assert effect(house.made.run("sh workspace/s.sh", session=session())) == "ask"
 
 
 # -- whose
@@ -326,8 +329,7 @@ def test_a_grant_ends(house: Reached) -> None:
     ends("sessions_reset", session=f"agent:{MAIN}:{key}")
     assert asks()
     granted(house, command, key, wider())
-    left = house.made.run(f"{command}x", session=key)["approval"]["id"]
-    ends("approvals_approve", ref=left)
+    ends("approvals_approve", ref=house.made.run(f"{command}x", session=key)["approval"]["id"])
     ends("contain", agent=MAIN, reason="a test")
     assert effect(house.made.run(command, session=key)) == "deny"
     ends("release", agent=MAIN)
@@ -341,17 +343,17 @@ def test_a_grant_ends(house: Reached) -> None:
 def test_neither_a_clock_set_back_nor_another_policy_keeps_a_grant(house: Reached) -> None:
     key = session()
     timed = granted(house, "sh workspace/s.sh clock", key, wider(minutes=30))
-    lasting = granted(house, "sh workspace/s.sh policy", key, wider())
-    house.made.stop()
-    with sqlite3.connect(house.made.home / "state" / "bascule.db") as database:
+    with sqlite3.connect(house.made.home / "state" / "bascule.db", timeout=20) as database:
         # As if the gateway had lived another hour, and then the clock had been set back by one.
         database.execute("UPDATE desk_time SET latest = latest + 3600")
+    assert effect(house.made.run("sh workspace/s.sh clock", session=key)) == "ask"
+    rows = house.made.client.request("grants_list", everything=True)
+    assert {row["id"]: row["state"] for row in rows}[timed["id"]] == "expired"
+    granted(house, "sh workspace/s.sh policy", key, wider())
+    house.made.stop()
     house.made.change("bascule.json5", lambda text: text.replace("wallSeconds: 120", "wallSeconds: 119"))
     house.made.start()
-    states = {row["id"]: row["state"] for row in house.made.client.request("grants_list", everything=True)}
-    assert (states[timed["id"]], states[lasting["id"]]) == ("expired", "active")
-    for command in ("sh workspace/s.sh clock", "sh workspace/s.sh policy"):
-        assert effect(house.made.run(command, session=key)) == "ask"
+    assert effect(house.made.run("sh workspace/s.sh policy", session=key)) == "ask"
 
 
 # -- many at once, and what is never granted

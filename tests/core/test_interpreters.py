@@ -37,6 +37,7 @@ from bascule.core.interpreters import Source, text_of
         ("/usr/bin/sqlite3", "sqlite3 a.db .tables", Source.HIDDEN, 0),
         ("/usr/bin/m4", "m4 a", Source.HIDDEN, 0),
         ("/usr/bin/linux32", "linux32 cat", Source.HIDDEN, 0),
+        ("/usr/bin/deno", "deno run x.ts", Source.HIDDEN, 0),
         ("/usr/bin/busybox", "busybox sh a.sh", Source.HIDDEN, 0),
         ("/usr/bin/perl5.36-x86_64-linux-gnu", "perl a.pl", Source.FILE, 1),
         ("/usr/bin/perl5.36.0", "perl5.36.0 a.pl", Source.FILE, 1),

@@ -42,7 +42,7 @@ _VERSION = re.compile(r"[-.]?[0-9][0-9.]*(-[a-z0-9_]+-linux-[a-z0-9]+)?$")
 """What distributions put behind a name: ``lua5.4``, ``perl5.36-x86_64-linux-gnu``."""
 
 _CARRIERS = re.compile(
-    r"ash|busybox|chroot|chrt|csh|doas|ed|emacs|env|ex|gdb|gmake|ionice|java|linux32|linux64|m4|make|mksh|nice|ninja|"
+    r"ash|bun|busybox|chroot|chrt|csh|deno|doas|ed|emacs|env|ex|gdb|gmake|ionice|java|linux32|linux64|m4|make|mksh|nice|ninja|"
     r"nohup|nsenter|parallel|rsync|script|setarch|setpriv|setsid|setuid|sqlite3|ssh|stdbuf|strace|sudo|tar|taskset|tcsh|"
     r"time|timeout|toybox|unshare|vi|view|vim(\.\w+)?|watch|xargs"
 )
@@ -77,7 +77,7 @@ _OTHER = _Family(Source.FILE)
 _FAMILIES: Mapping[str, _Family] = {
     **dict.fromkeys(("python", "pypy"), _PYTHON),
     **dict.fromkeys(("bash", "dash", "fish", "ksh", "sh", "zsh"), _SHELL),
-    **dict.fromkeys(("bun", "deno", "node", "nodejs"), _NODE),
+    **dict.fromkeys(("node", "nodejs"), _NODE),
     "perl": _PERL,
     "ruby": _Family(Source.FILE, _words("-w"), _words("-e"), Source.WORD),
     "php": _Family(Source.FILE, code=_words("-r"), after=Source.WORD),

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 
 from bascule.channels.signal.acting import Acting
@@ -157,13 +157,44 @@ class Bridge:
                         # On the side: a daemon slow to answer must not hold up a stop that is already here.
                         self._looking = asyncio.create_task(self._look_for_account(), name="signal account")
                         continue
-                    await self._take(frame)
+                    try:
+                        await self._take(frame)
+                    except Unavailable as error:
+                        self._lost(error)
+                        await self._hear_stops(frames)
+                        raise
         except Unavailable as error:
             self._lost(error)
             raise
         ended = Unavailable("signal_unreachable", "signal-cli ended the stream", "is it still running?")
         self._lost(ended)
         raise ended
+
+    async def _hear_stops(self, frames: AsyncIterator[Frame]) -> None:
+        """Obey ``stop`` among what follows a message that cannot be stored, until there is room; all of it comes again.
+
+        Else that message would stand before every stop for as long as the disk is full, which an agent can bring about.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._to.pace.most) as until:
+                room = asyncio.create_task(self._wait_for_room(until), name="signal room")
+                try:
+                    async for frame in frames:
+                        message = self._read(frame) if frame.event in {"", "receive"} and frame.data else None
+                        if message is not None and is_account(message.account, self._to.signal):
+                            intent = self._acting.understand(message)
+                            if intent.act is Act.STOP:
+                                await self._acting.stop(intent.person)
+                finally:
+                    room.cancel()
+
+    async def _wait_for_room(self, until: asyncio.Timeout) -> None:
+        while True:
+            await asyncio.sleep(self._to.pace.first)
+            with suppress(BasculeError):
+                self._to.inbox.passed(self._to.inbox.place())
+                until.reschedule(asyncio.get_running_loop().time())
+                return
 
     def _lost(self, error: Unavailable) -> None:
         self._down = (self._to.clock.now() if self._down is None else self._down[0], error)

@@ -66,7 +66,12 @@ class Exec:
             script = _script(command)
             place = locate(script, policy.layout) if script else None
             if place is not None and place.zone in {Zone.OWN, Zone.HOME, Zone.TOOLS}:
-                identities[f"script:{index}"] = await (await self._boxes.files(key)).identify(place.box)
+                found = await (await self._boxes.files(key)).identify(place.box)
+                if not found:
+                    # Some look for it under other names then (node x runs x.js), which nobody would have looked at.
+                    detail = f"{command.argv[0]} is to run {script}, and there is no such file"
+                    raise Malformed("exec_script_missing", detail, "write it first, and name it in full")
+                identities[f"script:{index}"] = found
         return identities
 
     async def _matches(self, patterns: tuple[str, ...], policy: AgentPolicy, key: BoxKey) -> dict[str, tuple[str, ...]]:
