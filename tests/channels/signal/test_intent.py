@@ -145,6 +145,7 @@ def test_what_a_message_means(found: Envelope, card: SentCard | None, act: Act, 
     [
         ({"dm_policy": "disabled"}, EVE, {}, Act.SILENT, Why.DISABLED),
         ({"dm_policy": "disabled", "allow_from": (EVE.number,)}, EVE, {"paired": True}, Act.SILENT, Why.DISABLED),
+        ({"dm_policy": "allowlist", "allow_from": (CAT.number,)}, EVE, {"paired": True}, Act.SILENT, Why.NOT_LISTED),
         ({"dm_policy": "disabled"}, ANN, {}, Act.CHAT, Why.TALKS),
         ({"dm_policy": "allowlist", "allow_from": ("+491",)}, EVE, {}, Act.SILENT, Why.NOT_LISTED),
         ({"dm_policy": "allowlist", "allow_from": (EVE.number,)}, EVE, {}, Act.CHAT, Why.STRANGER),

@@ -252,7 +252,9 @@ def _admitted(sender: Sender, person: Operator | None, known: Known) -> Intent |
     signal = known.signal
     if person and person.chats:
         return None
-    if signal.dm_policy != "disabled" and (is_listed(sender, signal.allow_from) or known.paired):
+    if signal.dm_policy != "disabled" and is_listed(sender, signal.allow_from):
+        return None
+    if signal.dm_policy == "pairing" and known.paired:
         return None
     if person:
         return Intent(Act.TELL, Why.ANSWERS_ONLY, person.name)
