@@ -12,6 +12,7 @@ import pytest
 from tests.channels.over_http import ALL, ask, body, built, client, events, served
 from tests.channels.simulated_channel import SimulatedChannel, SimulatedDoors
 
+from bascule.channels.api import chat
 from bascule.channels.web.site import Pace
 from bascule.service.port import Principal
 
@@ -76,6 +77,19 @@ def test_a_streamed_answer() -> None:
     assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None] * (len(chunks) - 1) + ["stop"]
     assert text_of(chunks) == "you said hello"
+
+
+def test_whoever_reads_the_last_word_may_ask_again_at_once() -> None:
+    async def said() -> AsyncIterator[Any]:
+        yield {"event": "text", "text": "hi"}
+        yield {"event": "done", "session": "s", "text": "hi", "seq": 1}
+
+    async def run() -> list[bool]:
+        left: list[bool] = []
+        turn = chat._Turn("n", 1, MODEL, said(), None, lambda: left.append(True))  # type: ignore[arg-type]
+        return [bool(left) async for _ in chat._pieces(turn, Pace())]
+
+    assert asyncio.run(run()) == [False, False, False, True]
 
 
 def test_the_agents_that_may_be_spoken_to() -> None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -40,13 +41,17 @@ router = APIRouter()
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """One turn under way; ``begun`` is its first event, None if it has not come yet."""
+    """One turn under way.
+
+    ``begun`` is its first event, None if it has not come yet; ``leave`` lets the next one into its conversation.
+    """
 
     name: str
     created: int
     model: str
     events: AsyncGenerator[TurnEvent | None, None]
     begun: TurnEvent | None
+    leave: Callable[[], None]
 
 
 @router.get("/models", tags=["chat"], response_model=documented(wire.ModelList))
@@ -79,7 +84,8 @@ async def complete(request: Request, reach: Chatter, asked: wire.Completing) -> 
         held.push_async_callback(events.aclose)
         # What is refused at once is refused with its status; after that a stream has begun.
         begun = await anext(events, None)
-        turn = _Turn(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, events, begun)
+        name, leave = f"chatcmpl-{secrets.token_hex(12)}", partial(site.talking.discard, f"{asked.model} {session}")
+        turn = _Turn(name, int(time.time()), asked.model, events, begun, leave)
         if asked.stream:
             return Stream(_pieces(turn, site.pace), held.pop_all(), EVENTS)
         return await _whole(request, turn)
@@ -147,4 +153,7 @@ async def _pieces(turn: _Turn, pace: Pace) -> AsyncGenerator[bytes, None]:
     except Exception:
         LOG.exception("a turn of %s failed", turn.model)
         yield event(ascii_json(wire.problem(internal())))
+    # Whoever reads the last word may ask again at once.
+    await turn.events.aclose()
+    turn.leave()
     yield event("[DONE]")
