@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bascule.channels.web.guard import (
@@ -229,6 +229,7 @@ def test_methods_that_change_nothing_are_the_ones_we_know() -> None:
     assert {"GET", "HEAD", "OPTIONS"} == SAFE_METHODS
 
 
+@example(",[")
 @given(st.text(max_size=80))
 def test_any_text_as_a_host_is_refused_or_read_one_way(text: str) -> None:
     try:

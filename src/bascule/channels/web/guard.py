@@ -76,7 +76,7 @@ def parse_authority(untrusted_text: str) -> tuple[str, int | None]:
         host = _six(inner) if bracket and (not rest or colon == ":") else ""
     elif ":" in text:
         host, colon, port = text.rpartition(":")
-    if not host or ("[" not in text and not _NAME.fullmatch(host)):
+    if not host or (not text.startswith("[") and not _NAME.fullmatch(host)):
         raise Malformed("host_malformed", "the request names no host that can be read in one way only")
     if colon and not (_PORT.fullmatch(port) and int(port) <= 65_535):
         raise Malformed("host_malformed", "the request names a port that is none")
