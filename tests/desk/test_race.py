@@ -9,8 +9,9 @@ import threading
 from pathlib import Path
 
 from tests.builders import LAYOUT
-from tests.desk.racing import RACERS, approve
+from tests.desk.racing import approve
 from tests.keeping import Keeping, call, rules
+from tests.racers import RACERS
 
 from bascule.core.answer import State
 from bascule.desk.grants import Terms

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from tests.builders import NOW
+from tests.racers import RACERS
 from tests.tokens.opened import Opened
-from tests.tokens.racing import RACERS
 
 from bascule.core.errors import Malformed, NotPermitted, Unavailable
 from bascule.tokens.browsers import IDLE_SECONDS, LINK_SECONDS, LONGEST_SECONDS, MOST_BROWSERS
