@@ -16,11 +16,12 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import bascule
+from tests.sandboxes import daemon
 from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, ProgramRun
 from bascule.core.confinement import Limits
 from bascule.core.ids import AgentId, cli_session
@@ -29,8 +30,10 @@ from bascule.core.plan import Program, ProgramKind
 from bascule.core.policy import AgentPolicy, ExecPolicy, Quota, SandboxPolicy
 from bascule.host import gateway_view
 from bascule.host.directories import CANARY
+from bascule.host.programs import classify
 from bascule.host.split import Start, Subordinate, needed_paths, start_warden
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
+from bascule.sandboxes.docker.backend import DockerBoxes
 from bascule.sandboxes.warden.client import WardenClient
 from bascule.sandboxes.warden.config import config_here, warden_command
 
@@ -63,7 +66,7 @@ class Ground:
 class Boxed:
     """A backend in a running loop."""
 
-    def __init__(self, ground: Ground, client: WardenClient, boxes: BubblewrapBoxes) -> None:
+    def __init__(self, ground: Ground, client: WardenClient, boxes: BubblewrapBoxes | DockerBoxes) -> None:
         self.ground, self.client, self.boxes = ground, client, boxes
 
     async def run(self, *argv: str, **options: Any) -> PipelineResult:
@@ -74,8 +77,17 @@ class Boxed:
         """Run a pipeline."""
         stdin, limits = options.pop("stdin", b""), options.pop("limits", LIMITS)
         key = options.pop("key", KEY)
-        runs = tuple(ProgramRun(argv, program(argv[0]), **options) for argv in commands)
+        runs = tuple([ProgramRun(argv, await self.program(argv[0]), **options) for argv in commands])
         return await self.boxes.run(PipelineRequest(key, runs, stdin, limits))
+
+    async def program(self, word: str) -> Program:
+        """A program as this backend's boxes have it."""
+        own = word.startswith(str(self.ground.home))
+        if isinstance(self.boxes, BubblewrapBoxes) or own:
+            return program(word)
+        paths = [word] if "/" in word else [f"/usr/bin/{word}", f"/bin/{word}"]
+        real, digest, head = await self.boxes.look(ONE, paths)
+        return classify(word, real, digest, head)
 
 
 def program(word: str) -> Program:
@@ -102,8 +114,10 @@ def policies(home: Path) -> dict[AgentId, AgentPolicy]:
 def grounded(home: Path, mode: str) -> Iterator[Ground]:
     """Start a warden in one of the two modes."""
     home.mkdir(parents=True, exist_ok=True)
-    if mode == "root":
+    if mode in {"root", "docker"}:
         uids, gateway = {ONE: ROOT_BASE + 1, TWO: ROOT_BASE + 2}, ROOT_BASE
+        if mode == "docker":
+            daemon.record(home)
         connection = _start(home, uids, gateway, None)
     else:
         uids, gateway = {ONE: RANGE, TWO: RANGE + 1}, USER
@@ -117,6 +131,7 @@ def grounded(home: Path, mode: str) -> Iterator[Ground]:
 
 def _start(home: Path, uids: dict[AgentId, int], gateway: int, subordinate: Subordinate | None) -> socket.socket:
     config = config_here(str(home), uids, gateway, canary=f"{home}/state/{CANARY}")
+    config = replace(config, engine=daemon.SOCKET)
     owner = home.stat().st_uid
     return start_warden(Start(str(home), owner, gateway, uids, lambda fd: warden_command(config, fd), subordinate))
 
@@ -160,7 +175,8 @@ def within(ground: Ground, body: Callable[[Boxed], Awaitable[T]]) -> T:
 
     async def main() -> T:
         client = WardenClient.attach(ground.socket.dup())
-        boxes = BubblewrapBoxes(client, policies(ground.home), ground.uids, ground.gateway)
+        make = DockerBoxes if ground.mode == "docker" else BubblewrapBoxes
+        boxes = make(client, policies(ground.home), ground.uids, ground.gateway)
         try:
             return await asyncio.wait_for(body(Boxed(ground, client, boxes)), 60)
         finally:

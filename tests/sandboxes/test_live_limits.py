@@ -25,7 +25,7 @@ PYTHON = os.path.realpath("/usr/bin/python3")
 PYTHON_LIBRARY = f"/usr/lib/{Path(PYTHON).name}"
 
 
-@pytest.fixture(scope="module", params=["root", "rootless"])
+@pytest.fixture(scope="module", params=["root", "rootless", "docker"])
 def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with grounded(tmp_path_factory.mktemp(request.param) / "home", request.param) as made:
         note = made.root() / "notes.md"

@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,7 +23,7 @@ from bascule.host import accounts, split
 from bascule.host.agent_names import agent_names
 from bascule.host.directories import CANARY
 from bascule.linux.calls import die_with_parent, forbid_new_privileges
-from bascule.sandboxes.warden.config import config_here, warden_command
+from bascule.sandboxes.warden.config import config_here, engine_socket, warden_command
 
 READY = b"+"
 """What the gateway tells its parent once it serves."""
@@ -78,6 +79,7 @@ def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:
     canary = str(home / "state" / CANARY)
     code = str(Path(bascule.__file__).resolve().parent)
     config = config_here(str(home), table.agents, table.gateway, protected=(code,), canary=canary)
+    config = replace(config, engine=engine_socket(os.environ.get("DOCKER_HOST", "")))
     return split.Start(
         str(home),
         home.stat().st_uid,

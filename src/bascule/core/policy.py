@@ -95,6 +95,25 @@ DEFAULT_LIMITS = Limits(
 
 
 @dataclass(frozen=True, slots=True)
+class DockerPolicy:
+    """What containers are made from, where the backend is Docker.
+
+    Attributes:
+        image: name in the home's record of images.
+        per_session: a container for every session, instead of one for the agent.
+        cpus: processors all its programs together may keep busy, in thousandths.
+        idle_seconds: how long an unused one is kept; 0 for ever.
+        age_seconds: how long one is used at most; 0 for ever.
+    """
+
+    image: str = "bascule-box:bookworm"
+    per_session: bool = False
+    cpus: int = 1000
+    idle_seconds: int = 24 * 3600
+    age_seconds: int = 7 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxPolicy:
     """Which box an agent gets. ``network`` is ``none``, ``proxy`` or ``bridge`` (carried as an open proxy).
 
@@ -106,6 +125,7 @@ class SandboxPolicy:
     workspace_access: str = "rw"
     unsafe_single_uid: bool = False
     limits: Limits = DEFAULT_LIMITS
+    docker: DockerPolicy = field(default_factory=DockerPolicy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,10 +169,12 @@ def _in_child(start: Start, owners: Owners, theirs: socket.socket, tell: int, wa
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
         prepare_home(start.home, owners)
+        # The warden's own /proc will show its boxes alone; by this one it finds containers, which Docker makes.
+        proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if start.subordinate is None else -1
         unshare(CLONE_NEWNS | CLONE_NEWPID)
         stop_propagation(receive=True)
         if os.fork() == 0:
-            _become_warden(start.command(theirs.fileno()), theirs)
+            _become_warden(start.command(theirs.fileno()), theirs, proc)
         os._exit(0)
     except BasculeError as error:
         said = {"kind": type(error).__name__, "code": error.code, "message": error.message, "remedy": error.remedy}
@@ -184,15 +186,17 @@ def _in_child(start: Start, owners: Owners, theirs: socket.socket, tell: int, wa
         os._exit(1)
 
 
-def _become_warden(command: tuple[str, ...], theirs: socket.socket) -> None:
+def _become_warden(command: tuple[str, ...], theirs: socket.socket, proc: int) -> None:
     os.setsid()
     mount_proc("/proc")
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
     os.set_inheritable(theirs.fileno(), True)  # noqa: FBT003 -- the standard library's signature
+    if proc >= 0:
+        os.set_inheritable(proc, True)  # noqa: FBT003 -- the standard library's signature
     os.chdir("/")
-    os.execve(command[0], command, {})  # noqa: S606 -- the words are a list built by us
+    os.execve(command[0], (*command, str(proc)), {})  # noqa: S606 -- the words are a list built by us
 
 
 def _read_line(told: int, deadline: float) -> bytes:

@@ -249,6 +249,19 @@ def unshare(flags: int) -> None:
         raise _fail("unshare")
 
 
+def join_mounts(namespace: int) -> None:
+    """See what another mount namespace sees, from its root; needs the right to mount there.
+
+    Args:
+        namespace: a descriptor of ``/proc/<pid>/ns/mnt``.
+
+    Raises:
+        OSError: as the kernel says.
+    """
+    if _LIBC.setns(namespace, CLONE_NEWNS) != 0:
+        raise _fail("setns")
+
+
 def forbid_new_privileges() -> None:
     """Set ``no_new_privs``: from now on no program file raises privileges.
 

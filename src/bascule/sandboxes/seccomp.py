@@ -191,6 +191,11 @@ _AARCH64: Mapping[str, int] = {
 }
 
 
+_LASTING_X86_64 = (29, 30, 31, 64, 65, 66, 68, 69, 70, 71, 220, 240)
+_LASTING_AARCH64 = (180, 186, 187, 188, 189, 190, 191, 192, 193, 194, 195, 196)
+"""``shmget … msgctl``, ``semtimedop``, ``mq_open``: kernel objects that outlive the process that made them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """One architecture: its audit number, the calls a box never makes, and those looked at closer."""
@@ -200,12 +205,13 @@ class Machine:
     clone: int
     socket: int
     ioctl: int
+    lasting: tuple[int, ...]
     has_x32: bool = False
 
 
 MACHINES: Mapping[str, Machine] = {
-    "x86_64": Machine(0xC000003E, _X86_64, clone=56, socket=41, ioctl=16, has_x32=True),
-    "aarch64": Machine(0xC00000B7, _AARCH64, clone=220, socket=198, ioctl=29),
+    "x86_64": Machine(0xC000003E, _X86_64, clone=56, socket=41, ioctl=16, lasting=_LASTING_X86_64, has_x32=True),
+    "aarch64": Machine(0xC00000B7, _AARCH64, clone=220, socket=198, ioctl=29, lasting=_LASTING_AARCH64),
 }
 """By ``uname -m``."""
 
@@ -257,12 +263,13 @@ def _terminal_requests(machine: Machine) -> list[bytes]:
     return _when_argument(machine.ioctl, 24, test)
 
 
-def box_filter(machine: str, families: tuple[int, ...] = ()) -> bytes:
+def box_filter(machine: str, families: tuple[int, ...] = (), *, shared: bool = False) -> bytes:
     """Return the filter every box starts under, an array of 8-byte ``sock_filter``; the file worker adds its own.
 
     Args:
         machine: as ``uname -m`` says.
         families: socket families it may use; none by default. ``socketpair`` is not a way out and stays.
+        shared: calls share a namespace, so it may make nothing there that outlives its process.
 
     Raises:
         Unavailable: an architecture without a table.
@@ -271,7 +278,7 @@ def box_filter(machine: str, families: tuple[int, ...] = ()) -> bytes:
     if known is None:
         raise Unavailable("seccomp_architecture", f"no system call table for the architecture {machine!r}")
     code = _prologue(known)
-    for number in sorted(set(known.denied.values())):
+    for number in sorted({*known.denied.values(), *(known.lasting if shared else ())}):
         code += _deny(number, _EPERM)
     code += _clone_flags(known) + _socket_families(known, families) + _terminal_requests(known)
     return b"".join([*code, _op(_RETURN, _ALLOW)])

@@ -10,22 +10,23 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from bascule.core.box import BoxKey, FileContent, PipelineRequest, PipelineResult
+from bascule.core.box import BoxKey, PipelineRequest, PipelineResult
 from bascule.core.confinement import Mount
 from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import AgentId, cli_session
-from bascule.core.paths import BOX_ROOT, OWN_DIRECTORIES
 from bascule.core.policy import AgentPolicy
 from bascule.core.ports import Files
 from bascule.core.posture import Posture
 from bascule.sandboxes.bubblewrap.pipeline import Pipeline
 from bascule.sandboxes.files import WorkerFiles, connect
-from bascule.sandboxes.hello import Expected, Root, Setup, posture
+from bascule.sandboxes.fitness import Unfit, held_against, roots
+from bascule.sandboxes.hello import Setup
+from bascule.sandboxes.oneshot import OneShot
 from bascule.sandboxes.warden.client import Measurement, RunningBox, WardenClient
 from bascule.sandboxes.warden.messages import StartWorker
-from bascule.sandboxes.warden.stage import BOX_CANARY, granted_binds
+from bascule.sandboxes.warden.stage import BOX_CANARY
 
 _START_SECONDS = 10.0
 _OPERATION_SECONDS = 30.0
@@ -68,7 +69,7 @@ class BubblewrapBoxes:
         """
         if mounts:
             worker = await self._start(key, mounts)
-            return OneShot(worker.files, self._client, worker.box)
+            return OneShot(worker.files, lambda: self._end(worker.files, worker.box))
         return (await self._warm(key)).files
 
     async def run(self, request: PipelineRequest) -> PipelineResult:
@@ -151,19 +152,7 @@ class BubblewrapBoxes:
 
     def _judge(self, agent: AgentId, files: WorkerFiles, measured: Measurement) -> Posture:
         """Hold what the worker says of itself against what the warden measured from outside."""
-        single = self._uids[agent] == self._gateway_uid
-        inside = posture(
-            files.hello,
-            Expected(self._uids[agent], self._gateway_uid, single=single),
-            memory_limit=measured.memory_limit,
-            pids_limit=measured.pids_limit,
-        )
-        problems = list(inside.problems)
-        if measured.kernel_uid != self._uids[agent]:
-            problems.append(f"the kernel says uid {measured.kernel_uid}, not {self._uids[agent]}")
-        if measured.capabilities or measured.seccomp != 2 or not measured.no_new_privs:
-            problems.append("seen from outside, it has capabilities, no filter or may gain privileges")
-        return replace(inside, problems=tuple(problems), groups=measured.groups, tools_unsafe=measured.tools)
+        return held_against(files.hello, measured, self._uids[agent], self._gateway_uid)
 
     async def _end(self, files: WorkerFiles | None, box: RunningBox) -> None:
         if files is not None:
@@ -171,73 +160,3 @@ class BubblewrapBoxes:
         with contextlib.suppress(BasculeError):
             await self._client.kill(box.number)
         await box.exit
-
-
-class Unfit(Unavailable):
-    """A worker came up and failed its self-test; the posture says how."""
-
-    def __init__(self, found: Posture) -> None:
-        super().__init__(
-            "worker_unfit", f"the file worker failed its self-test: {found.problems[0]}", "see: bascule sandbox probe"
-        )
-        self.posture = found
-
-
-def roots(policy: AgentPolicy, mounts: tuple[Mount, ...], *, writable: bool) -> tuple[Root, ...]:
-    """The places a worker may use, as it sees them."""
-    granted = granted_binds(mounts, f"{policy.layout.home}/shared")
-    return (
-        Root(BOX_ROOT),
-        *(Root(f"{BOX_ROOT}/{name}", writable) for name in OWN_DIRECTORIES),
-        *(Root(bind.target, bind.writable) for bind in granted),
-    )
-
-
-class OneShot:
-    """A worker with granted paths: it ends with its first operation, so that a grant outlives no call."""
-
-    def __init__(self, files: WorkerFiles, client: WardenClient, box: RunningBox) -> None:
-        self._files = files
-        self._client = client
-        self._box = box
-
-    async def _end(self) -> None:
-        self._files.close()
-        with contextlib.suppress(BasculeError):
-            await self._client.kill(self._box.number)
-        await self._box.exit
-
-    async def read(self, path: str, *, offset: int, limit: int) -> FileContent:
-        """See :class:`bascule.core.ports.Files`."""
-        try:
-            return await self._files.read(path, offset=offset, limit=limit)
-        finally:
-            await asyncio.shield(self._end())
-
-    async def write(self, path: str, content: bytes, *, append: bool) -> str:
-        """See :class:`bascule.core.ports.Files`."""
-        try:
-            return await self._files.write(path, content, append=append)
-        finally:
-            await asyncio.shield(self._end())
-
-    async def edit(self, path: str, old: str, new: str, *, every: bool, expected_sha256: str) -> str:
-        """See :class:`bascule.core.ports.Files`."""
-        try:
-            return await self._files.edit(path, old, new, every=every, expected_sha256=expected_sha256)
-        finally:
-            await asyncio.shield(self._end())
-
-    async def identify(self, path: str) -> str:
-        """See :class:`bascule.core.ports.Files`."""
-        try:
-            return await self._files.identify(path)
-        finally:
-            await asyncio.shield(self._end())
-
-    async def glob(self, pattern: str, *, limit: int) -> tuple[str, ...]:
-        """See :class:`bascule.core.ports.Files`."""
-        try:
-            return await self._files.glob(pattern, limit=limit)
-        finally:
-            await asyncio.shield(self._end())

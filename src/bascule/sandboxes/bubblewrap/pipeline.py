@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bascule.core.box import PipelineRequest, PipelineResult, ProgramRun
 from bascule.core.errors import BasculeError, Malformed, Unavailable
 from bascule.core.plan import ProgramKind
 from bascule.sandboxes.bubblewrap.streams import Collector, Feeder
-from bascule.sandboxes.warden.client import Exit, RunningBox, WardenClient
+from bascule.sandboxes.warden.client import Exit, RunningBox
 from bascule.sandboxes.warden.messages import RunProgram
 
 _GRACE_SECONDS = 5.0
@@ -52,10 +54,23 @@ class _Descriptors:
             os.close(self.held.pop())
 
 
+class Hands(Protocol):
+    """What starts and kills programs: a warden, or a container's resident."""
+
+    async def run(self, request: RunProgram, streams: Sequence[int]) -> RunningBox:
+        """Run a program on streams that stay the caller's; raises :class:`Unavailable`."""
+
+    async def kill(self, box: int) -> None:
+        """Kill one; its exit follows. Raises :class:`Unavailable`."""
+
+    def gone(self) -> Unavailable:
+        """What it means that these hands are gone."""
+
+
 class Pipeline:
     """Runs once. ``run`` returns or raises with nothing of it left."""
 
-    def __init__(self, client: WardenClient, request: PipelineRequest) -> None:
+    def __init__(self, client: Hands, request: PipelineRequest) -> None:
         if not 1 <= len(request.runs) <= _MOST_PROGRAMS:
             raise Malformed("pipeline_length", f"a pipeline has 1 to {_MOST_PROGRAMS} programs")
         self._client = client
@@ -89,8 +104,9 @@ class Pipeline:
             for stream in (*self._collectors, *((self._feeder,) if self._feeder else ())):
                 stream.close()
         stdout, stderr = self._collectors
-        if any(done.problem == "warden_gone" for done in exits):
-            raise Unavailable("warden_gone", "the warden ended while the program ran", "restart the gateway")
+        gone = self._client.gone()
+        if any(done.problem == gone.code for done in exits):
+            raise gone
         if any(done.problem for done in exits):
             raise self._explained()
         return PipelineResult(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bascule.core.errors import Unavailable
 from bascule.core.ids import AgentId
+from bascule.sandboxes.warden.container_requests import CheckTools, Contain, Discharge, ListContainers
 from bascule.sandboxes.warden.messages import (
     LARGEST_MESSAGE,
     Kill,
@@ -70,6 +71,14 @@ class Measurement:
     tools: str
 
 
+@dataclass(frozen=True, slots=True)
+class Contained:
+    """A container that stands: Docker's id, and what the kernel says of it."""
+
+    container: str
+    measured: Measurement
+
+
 @dataclass(slots=True)
 class _State:
     answers: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
@@ -92,8 +101,16 @@ class WardenClient:
         """Take over the gateway's end of the pair, in a running event loop."""
         connection.settimeout(0)
         client = WardenClient(connection, asyncio.get_running_loop())
-        client._loop.add_reader(connection.fileno(), client._on_readable)
+        client.listen()
         return client
+
+    def listen(self) -> None:
+        """Begin to take what the other side says."""
+        self._loop.add_reader(self._connection.fileno(), self._on_readable)
+
+    def awaits(self, number: int) -> bool:
+        """True if an answer with this number is waited for."""
+        return number in self._state.answers
 
     @property
     def alive(self) -> bool:
@@ -146,28 +163,85 @@ class WardenClient:
         body = await self._ask(Status(0, box), [])
         return Measurement(**{name: body[name] for name in Measurement.__slots__} | {"groups": tuple(body["groups"])})
 
+    async def contain(self, request: Contain) -> Contained:
+        """Make an agent's container.
+
+        Raises:
+            Unavailable: it cannot be had; ``code`` tells.
+        """
+        body = await self._ask(request, [])
+        names = (*(name for name in Measurement.__slots__ if name != "tools"), "groups")
+        measured = Measurement(**{name: body[name] for name in names} | {"groups": tuple(body["groups"]), "tools": ""})
+        return Contained(str(body["container"]), measured)
+
+    async def discharge(self, agent: AgentId | None, place: str = "") -> None:
+        """Remove containers of this home; returns when they are gone.
+
+        Raises:
+            Unavailable: Docker or the warden does not answer.
+        """
+        await self._ask(Discharge(0, agent, place), [])
+
+    async def containers(self) -> list[dict[str, Any]]:
+        """Return every container of this home.
+
+        Raises:
+            Unavailable: Docker or the warden does not answer.
+        """
+        return list((await self._ask(ListContainers(0), []))["containers"])
+
+    async def tools(self, agent: AgentId) -> str:
+        """Return why an agent's ``tools/`` may not be mounted, empty if it may.
+
+        Raises:
+            Unavailable: the warden is gone.
+        """
+        return str((await self._ask(CheckTools(0, agent), []))["tools"])
+
+    @staticmethod
+    def gone() -> Unavailable:
+        """The other side is gone."""
+        return Unavailable("warden_gone", "the warden is gone, and its boxes with it", "restart the gateway")
+
+    @staticmethod
+    def silent() -> Unavailable:
+        """The other side does not answer."""
+        return Unavailable("warden_timeout", "the warden does not answer", "restart the gateway")
+
     async def _box(self, request: StartWorker | RunProgram, files: list[int]) -> RunningBox:
         body = await self._ask(request, files)
         return RunningBox(int(body["box"]), int(body["memory_limit"]), int(body["pids_limit"]), body["exit"])
 
     async def _ask(self, request: Request, files: list[int]) -> dict[str, Any]:
+        return await self.exchange(lambda number: write(replace(request, id=number)), files)
+
+    async def exchange(self, compose: Callable[[int], bytes], files: Sequence[int]) -> dict[str, Any]:
+        """Send one message and return its answer.
+
+        Args:
+            compose: returns the message, given the number its answer will carry.
+            files: descriptors that go with it, which stay the caller's.
+
+        Raises:
+            Unavailable: refused, or the other side is gone or does not answer.
+        """
         if self._state.closed:
-            raise _gone()
+            raise self.gone()
         number, self._next = self._next, self._next + 1
         answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._state.answers[number] = answer
         try:
-            await self._send(write(replace(request, id=number)), files)
+            await self._send(compose(number), files)
             body = await asyncio.wait_for(answer, _ANSWER_SECONDS)
         except TimeoutError:
-            raise Unavailable("warden_timeout", "the warden does not answer", "restart the gateway") from None
+            raise self.silent() from None
         finally:
             self._state.answers.pop(number, None)
         if body.get("ok") is not True:
             raise Unavailable(str(body.get("code")), str(body.get("message")))
         return body
 
-    async def _send(self, message: bytes, files: list[int]) -> None:
+    async def _send(self, message: bytes, files: Sequence[int]) -> None:
         async with self._sending:
             while not self._state.closed:
                 try:
@@ -178,7 +252,7 @@ class WardenClient:
                     self._lost()
                 else:
                     return
-        raise _gone()
+        raise self.gone()
 
     async def _writable(self) -> None:
         ready: asyncio.Future[None] = self._loop.create_future()
@@ -200,9 +274,14 @@ class WardenClient:
             if not message:
                 self._lost()
                 return
-            self._take(json.loads(message))
+            self.take(message)
 
-    def _take(self, body: dict[str, Any]) -> None:
+    def take(self, message: bytes) -> None:
+        """Understand one message."""
+        self.understand(json.loads(message))
+
+    def understand(self, body: dict[str, Any]) -> None:
+        """Give an answer or an exit to whoever waits for it."""
         if body.get("event") == "exit":
             done = self._state.exits.pop(int(body["box"]), None)
             if done is not None and not done.done():
@@ -222,17 +301,13 @@ class WardenClient:
         self._connection.close()
         for answer in self._state.answers.values():
             if not answer.done():
-                answer.set_exception(_gone())
+                answer.set_exception(self.gone())
         for done in self._state.exits.values():
             if not done.done():
-                done.set_result(Exit(128 + 9, "warden_gone"))
+                done.set_result(Exit(128 + 9, self.gone().code))
         self._state.exits.clear()
 
 
 def _resolve(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
-
-
-def _gone() -> Unavailable:
-    return Unavailable("warden_gone", "the warden is gone, and its boxes with it", "restart the gateway")

@@ -20,9 +20,12 @@ from bascule.sandboxes.warden.messages import Territory
 _EXTENSIONS = ("_ctypes", "_struct", "resource", "_sha256", "_sha2", "_hashlib")
 """Extension modules whose shared libraries a file worker may load."""
 
+ENGINE = "/run/docker.sock"
+"""Where a Docker engine listens unless ``DOCKER_HOST`` says otherwise."""
+
 _BOOTSTRAP = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from bascule.sandboxes.warden.process import main; main(int(sys.argv[2]), sys.argv[3])"
+    "from bascule.sandboxes.warden.process import main; main(int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))"
 )
 
 
@@ -41,6 +44,7 @@ class WardenConfig:
         library: Python's standard library.
         extensions: extension modules whose shared libraries are needed.
         bubblewrap: the ``bwrap`` program.
+        engine: the Docker engine's socket.
         single: every agent has the gateway's uid, the only one that is mapped; policy calls this unsafe.
     """
 
@@ -54,6 +58,7 @@ class WardenConfig:
     library: str
     extensions: tuple[str, ...]
     bubblewrap: str = "/usr/bin/bwrap"
+    engine: str = ENGINE
     single: bool = False
 
     @property
@@ -77,7 +82,10 @@ def config_here(
 
 
 def warden_command(config: WardenConfig, descriptor: int) -> tuple[str, ...]:
-    """Return the words that start a warden which answers on an inherited socket.
+    """Return the words that start a warden which answers on an inherited socket; one more follows.
+
+    The last word, added by whoever starts it, is a descriptor of the host's ``/proc``, -1 for none: the warden's own
+    ``/proc`` shows only what it made itself.
 
     Args:
         config: what it is told.
@@ -87,7 +95,7 @@ def warden_command(config: WardenConfig, descriptor: int) -> tuple[str, ...]:
     return (config.python, "-I", "-S", "-B", "-c", _BOOTSTRAP, source, str(descriptor), write_config(config))
 
 
-_TEXTS = ("home", "canary", "worker_code", "python", "library", "bubblewrap")
+_TEXTS = ("home", "canary", "worker_code", "python", "library", "bubblewrap", "engine")
 _LISTS = ("protected", "extensions")
 
 
@@ -130,5 +138,20 @@ def read_config(text: str) -> WardenConfig:
         library=str(texts["library"]),
         extensions=paths["extensions"],
         bubblewrap=str(texts["bubblewrap"]),
+        engine=str(texts["engine"]),
         single=single is True,
     )
+
+
+def engine_socket(host: str) -> str:
+    """Return the engine's socket that ``DOCKER_HOST`` names; an empty value names the usual one.
+
+    Raises:
+        Malformed: anything but a unix socket by absolute path.
+    """
+    if not host:
+        return ENGINE
+    path = host.removeprefix("unix://")
+    if not host.startswith("unix:///") or "\0" in path:
+        raise Malformed("docker_host", f"DOCKER_HOST={host[:100]} is no unix socket, and Bascule speaks to no other")
+    return path

@@ -1,4 +1,4 @@
-"""The warden's language: five requests, every field checked, nothing else understood.
+"""The warden's language: a few requests, every field checked, nothing else understood.
 
 Stops: a gateway that was taken over asking the warden for more than a box: there is no field for a mount target, a
 uid, a capability, an environment or a host command, and paths that name the home, secrets, kernel interfaces or a
@@ -9,7 +9,6 @@ agent, on paths an operator could grant: for that it must first get past the gat
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,20 +16,24 @@ from typing import TypeAlias
 from bascule.core.canonical import Json, read_arguments
 from bascule.core.confinement import Limits, Mount
 from bascule.core.errors import Malformed
-from bascule.core.ids import AgentId, parse_agent_id
-from bascule.core.paths import KERNEL_ROOTS, SECRET_FILES, SECRET_NAMES, is_within, normal
+from bascule.core.ids import AgentId
+from bascule.core.paths import KERNEL_ROOTS, SECRET_FILES, SECRET_NAMES, is_within
 from bascule.core.plan import ProgramKind
+from bascule.sandboxes.warden import values
+from bascule.sandboxes.warden.container_requests import FIELDS as CONTAINER_FIELDS
+from bascule.sandboxes.warden.container_requests import (
+    CheckTools,
+    Contain,
+    ContainerRequest,
+    Discharge,
+    ListContainers,
+    build,
+    write_body,
+)
 
 LARGEST_MESSAGE = 160 * 1024
 """Bytes of one message; below the kernel's default socket buffer (``net.core.wmem_default``, 208 KiB)."""
 
-_MOST_WORDS = 4096
-_LONGEST_PATH = 4096
-_LARGEST_ARGV = 96 * 1024
-_MOST_NEEDS = 64
-_MOST_MOUNTS = 32
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_RUNNABLE = frozenset({ProgramKind.NATIVE, ProgramKind.SCRIPT})
 
 FILES_OF_START = 1
 """Descriptors that come with a worker's start: its socket."""
@@ -104,7 +107,7 @@ class Status:
     box: int
 
 
-Request: TypeAlias = StartWorker | RunProgram | Kill | Stop | Status
+Request: TypeAlias = StartWorker | RunProgram | Kill | Stop | Status | ContainerRequest
 
 _FIELDS: Mapping[str, frozenset[str]] = {
     "start": frozenset({"id", "op", "agent", "writable", "mounts", "limits"}),
@@ -127,9 +130,8 @@ _FIELDS: Mapping[str, frozenset[str]] = {
     "kill": frozenset({"id", "op", "box"}),
     "stop": frozenset({"id", "op", "agent"}),
     "status": frozenset({"id", "op", "box"}),
+    **CONTAINER_FIELDS,
 }
-
-_LIMITS = frozenset({"memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes"})
 
 
 def parse(untrusted_message: bytes) -> Request:
@@ -159,110 +161,33 @@ def parse(untrusted_message: bytes) -> Request:
 
 
 def _build(operation: str, fields: Mapping[str, Json]) -> Request:
-    number = _integer(fields, "id", 0)
+    number = values.integer(fields, "id", 0)
+    if operation in CONTAINER_FIELDS:
+        return build(operation, fields)
     if operation == "kill":
-        return Kill(number, _integer(fields, "box", 1))
+        return Kill(number, values.integer(fields, "box", 1))
     if operation == "status":
-        return Status(number, _integer(fields, "box", 1))
+        return Status(number, values.integer(fields, "box", 1))
     if operation == "stop":
-        return Stop(number, None if fields["agent"] is None else _agent(fields))
-    agent, writable, mounts = _agent(fields), _boolean(fields, "writable"), _mounts(fields["mounts"])
-    limits = _limits(fields["limits"])
+        return Stop(number, None if fields["agent"] is None else values.agent(fields))
+    agent, writable, mounts = values.agent(fields), values.boolean(fields, "writable"), values.mounts(fields["mounts"])
+    limits = values.limits(fields["limits"])
     if operation == "start":
         return StartWorker(number, agent, writable, mounts, limits)
-    kind, interpreter = _kind(fields)
+    kind, interpreter = values.kind(fields)
     return RunProgram(
         number,
         agent,
-        _argv(fields),
-        _path(fields["program"], "program"),
-        _hash(fields),
+        values.argv(fields),
+        values.path(fields["program"], "program"),
+        values.digest(fields),
         kind,
         interpreter,
-        tuple(_path(item, "needs") for item in _list(fields, "needs", _MOST_NEEDS)),
+        tuple(values.path(item, "needs") for item in values.listed(fields, "needs", values.MOST_NEEDS)),
         writable,
         mounts,
         limits,
     )
-
-
-def _integer(fields: Mapping[str, Json], name: str, least: int) -> int:
-    value = fields[name]
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise Malformed("warden_value", f"{name} must be an integer of at least {least}")
-    return value
-
-
-def _boolean(fields: Mapping[str, Json], name: str) -> bool:
-    value = fields[name]
-    if not isinstance(value, bool):
-        raise Malformed("warden_value", f"{name} must be true or false")
-    return value
-
-
-def _list(fields: Mapping[str, Json], name: str, most: int) -> list[Json]:
-    value = fields[name]
-    if not isinstance(value, list) or len(value) > most:
-        raise Malformed("warden_value", f"{name} must be a list of at most {most}")
-    return value
-
-
-def _agent(fields: Mapping[str, Json]) -> AgentId:
-    value = fields["agent"]
-    if not isinstance(value, str) or parse_agent_id(value) != value:
-        raise Malformed("warden_value", "agent must be an agent id in lower case")
-    return AgentId(value)
-
-
-def _argv(fields: Mapping[str, Json]) -> tuple[str, ...]:
-    words = _list(fields, "argv", _MOST_WORDS)
-    kept = tuple(word for word in words if isinstance(word, str) and "\0" not in word)
-    if not kept or len(kept) != len(words) or sum(len(word.encode()) + 1 for word in kept) > _LARGEST_ARGV:
-        raise Malformed("warden_value", "argv must be words without NUL, not too long")
-    return kept
-
-
-def _path(value: Json, name: str) -> str:
-    if not isinstance(value, str) or not value.startswith("/") or "\0" in value or len(value) > _LONGEST_PATH:
-        raise Malformed("warden_value", f"{name} must be an absolute path")
-    if normal(value) != value or value == "/":
-        raise Malformed("warden_value", f"{name} must be a plain path: no '.', '..', '//' or '/' at its end")
-    return value
-
-
-def _hash(fields: Mapping[str, Json]) -> str:
-    value = fields["sha256"]
-    if not isinstance(value, str) or not _SHA256.fullmatch(value):
-        raise Malformed("warden_value", "sha256 must be 64 hex digits")
-    return value
-
-
-def _kind(fields: Mapping[str, Json]) -> tuple[ProgramKind, str]:
-    kind = fields["kind"]
-    if not isinstance(kind, str) or kind not in _RUNNABLE:
-        raise Malformed("warden_value", "kind must be native or script")
-    if kind == ProgramKind.SCRIPT:
-        return ProgramKind.SCRIPT, _path(fields["interpreter"], "interpreter")
-    if fields["interpreter"] != "":
-        raise Malformed("warden_value", "a native program has no interpreter")
-    return ProgramKind.NATIVE, ""
-
-
-def _mounts(value: Json) -> tuple[Mount, ...]:
-    if not isinstance(value, list) or len(value) > _MOST_MOUNTS:
-        raise Malformed("warden_value", f"mounts must be a list of at most {_MOST_MOUNTS}")
-    mounts = []
-    for item in value:
-        if not isinstance(item, Mapping) or item.keys() != {"path", "writable"}:
-            raise Malformed("warden_value", "a mount has exactly the fields path, writable")
-        mounts.append(Mount(_path(item["path"], "a mount's path"), _boolean(item, "writable")))
-    return tuple(mounts)
-
-
-def _limits(value: Json) -> Limits:
-    if not isinstance(value, Mapping) or value.keys() != _LIMITS:
-        raise Malformed("warden_value", f"limits has exactly the fields {', '.join(sorted(_LIMITS))}")
-    return Limits(**{name: _integer(value, name, 1) for name in _LIMITS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,14 +243,6 @@ class Territory:
             raise Malformed("mount_refused", f"{path[:200]} lies where credentials lie")
 
 
-def _limits_json(limits: Limits) -> dict[str, Json]:
-    return {name: int(getattr(limits, name)) for name in sorted(_LIMITS)}
-
-
-def _mounts_json(mounts: tuple[Mount, ...]) -> list[Json]:
-    return [{"path": mount.path, "writable": mount.writable} for mount in mounts]
-
-
 def write(request: Request) -> bytes:
     """Return the datagram of a request; :func:`parse` is its inverse.
 
@@ -333,13 +250,15 @@ def write(request: Request) -> bytes:
         Malformed: it would be longer than a message may be.
     """
     body: dict[str, Json] = {"id": request.id}
+    if isinstance(request, Contain | Discharge | ListContainers | CheckTools):
+        body |= write_body(request)
     if isinstance(request, StartWorker | RunProgram):
         body |= {
             "op": "start" if isinstance(request, StartWorker) else "run",
             "agent": request.agent,
             "writable": request.writable,
-            "mounts": _mounts_json(request.mounts),
-            "limits": _limits_json(request.limits),
+            "mounts": values.mounts_json(request.mounts),
+            "limits": values.limits_json(request.limits),
         }
     if isinstance(request, RunProgram):
         body |= {

@@ -25,6 +25,9 @@ from bascule.sandboxes.warden.cgroups import Cgroups, detect
 from bascule.sandboxes.warden.channel import Channel, id_of
 from bascule.sandboxes.warden.closure import Closures, configured_directories
 from bascule.sandboxes.warden.config import WardenConfig, read_config
+from bascule.sandboxes.warden.container_requests import CheckTools, ContainerRequest
+from bascule.sandboxes.warden.containers import Containers
+from bascule.sandboxes.warden.errands import Errands
 from bascule.sandboxes.warden.launch import (
     BLOCK_FD,
     MOST_MOUNTS,
@@ -67,7 +70,7 @@ _BACKSTOP_PROCESSES = 4096
 class Warden:
     """Serves one gateway."""
 
-    def __init__(self, config: WardenConfig, gateway: socket.socket, groups: Cgroups) -> None:
+    def __init__(self, config: WardenConfig, gateway: socket.socket, groups: Cgroups, proc: int) -> None:
         self._config = config
         self._poll = select.epoll()
         self._channel = Channel(gateway, self._poll)
@@ -77,6 +80,8 @@ class Warden:
         self._closures = Closures(configured_directories())
         self._hashes = Hashes()
         self._spares = Spares(groups, box_filter(os.uname().machine))
+        self._containers = Containers(config, proc, self._ids)
+        self._errands = Errands(self._poll, self._channel.send, (proc,) if proc >= 0 else ())
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._boxes: dict[int, Box] = {}
         self._by_descriptor: dict[int, Box] = {}
@@ -95,6 +100,8 @@ class Warden:
                         return
                 elif (box := self._by_descriptor.get(descriptor)) is not None:
                     self._on_box(box, descriptor)
+                else:
+                    self._errands.take(descriptor)
             self._expire()
 
     def _patience(self) -> float:
@@ -150,8 +157,17 @@ class Warden:
             self._channel.send({"id": request.id, "ok": True})
         elif isinstance(request, Stop):
             self._stop(request)
+        elif not isinstance(request, Status):
+            self._errand(request)
         else:
             self._channel.send({"id": request.id, "ok": True, **self._measure(request)})
+
+    def _errand(self, request: ContainerRequest) -> None:
+        if isinstance(request, CheckTools):
+            tools = check_tools(self._config.territory.agent_root(request.agent), self._agent_uids)
+            self._channel.send({"id": request.id, "ok": True, "tools": tools[:300]})
+            return
+        self._errands.begin(request.id, self._containers.job(request, self._agent))
 
     def _agent(self, name: AgentId) -> Agent:
         uid = self._config.agents.get(name)
@@ -354,19 +370,24 @@ class Warden:
         """Kill every box and leave nothing behind."""
         for box in self._boxes.values():
             self._kill(box)
+        self._errands.finish()
+        self._containers.leave_nothing(self._errands)
         for box in self._boxes.values():
             os.waitpid(box.pid, 0)
+        self._errands.finish()
         self._spares.end()
         self._groups.close()
 
 
-def main(descriptor: int, config_text: str) -> None:
+def main(descriptor: int, config_text: str, proc: int) -> None:
     """Run a warden on an inherited socket until the gateway is gone."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     gateway = socket.socket(fileno=descriptor)
-    os.set_inheritable(descriptor, False)  # noqa: FBT003 -- the standard library's signature
-    warden = Warden(read_config(config_text), gateway, detect())
+    for inherited in (descriptor, proc):
+        if inherited >= 0:
+            os.set_inheritable(inherited, False)  # noqa: FBT003 -- the standard library's signature
+    warden = Warden(read_config(config_text), gateway, detect(), proc)
     try:
         warden.serve()
     finally:

@@ -88,7 +88,8 @@ def identity_files(uid: int) -> dict[str, str]:
     }
 
 
-def _agent_binds(agent: Agent, at: str, *, writable: bool) -> list[Bind]:
+def own_binds(agent: Agent, at: str, *, writable: bool) -> list[Bind]:
+    """What of its own directory an agent's box sees at ``at``; its tools as data."""
     binds = [Bind(agent.root, at)]
     if writable:
         binds += [Bind(f"{agent.root}/{name}", f"{at}/{name}", writable=True) for name in agent.own]
@@ -152,7 +153,7 @@ def program_stage(
         scratch_bytes: size of ``/tmp``.
     """
     places = (BOX_ROOT, agent.root) if mentions_root else (BOX_ROOT,)
-    own = [bind for place in places for bind in _agent_binds(agent, place, writable=supplies.writable)]
+    own = [bind for place in places for bind in own_binds(agent, place, writable=supplies.writable)]
     if agent.tools_safe:
         own += [Bind(tool, place + tool[len(agent.root) :], executable=True) for tool in tools for place in places]
     system = [Bind(source, target, executable=True) for source, target in supplies.files.items()]
@@ -174,7 +175,7 @@ def worker_stage(agent: Agent, supplies: Supplies, *, code: str, canary: str) ->
     system.append(Bind(code, f"{BOX_CODE}/bascule/sandboxes/worker"))
     if canary:
         system.append(Bind(canary, BOX_CANARY))
-    own = _agent_binds(agent, BOX_ROOT, writable=supplies.writable)
+    own = own_binds(agent, BOX_ROOT, writable=supplies.writable)
     hidden = (*secrets_in(supplies.granted), *(() if agent.tools_safe else (f"{BOX_ROOT}/tools",)))
     links = {**_LINKS, **supplies.named}
     return Stage((*supplies.granted, *system, *own), hidden, links, identity_files(agent.uid), 1 << 20)

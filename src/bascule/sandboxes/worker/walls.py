@@ -152,6 +152,15 @@ def drop_privileges() -> None:
     _checked(_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 
 
+def set_dumpable(*, on: bool) -> None:
+    """Say whether other processes of this uid may look into this one.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    _checked(_prctl(PR_SET_DUMPABLE, int(on), 0, 0, 0))
+
+
 def is_dumpable() -> bool:
     """True if other processes of this uid may look into this one."""
     return _checked(_prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)) != 0

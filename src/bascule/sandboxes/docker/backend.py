@@ -1,0 +1,272 @@
+"""The Docker backend: implements :class:`bascule.core.ports.Boxes` over a warden that speaks to the engine.
+
+Stops: a container being used whose configuration policy has left behind, whose worker failed its self-test, in which
+something of an earlier call may be left, or that anybody but the agent's own account answers from. One call at a time
+runs programs in a container. Does not decide what may run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bascule.core.box import BoxKey, PipelineRequest, PipelineResult
+from bascule.core.confinement import Mount
+from bascule.core.errors import BasculeError, Unavailable
+from bascule.core.ids import AgentId, cli_session
+from bascule.core.policy import AgentPolicy
+from bascule.core.ports import Files
+from bascule.core.posture import Posture
+from bascule.sandboxes.bubblewrap.pipeline import Pipeline
+from bascule.sandboxes.docker.line import ContainerLine
+from bascule.sandboxes.docker.place import Place
+from bascule.sandboxes.files import WorkerFiles, connect
+from bascule.sandboxes.fitness import Unfit, held_against, roots
+from bascule.sandboxes.hello import Setup
+from bascule.sandboxes.oneshot import OneShot
+from bascule.sandboxes.warden.client import Measurement, WardenClient
+from bascule.sandboxes.warden.container_requests import Contain
+from bascule.sandboxes.warden.stage import BOX_CANARY
+
+_START_SECONDS = 15.0
+_OPERATION_SECONDS = 30.0
+
+Scope = tuple[AgentId, str]
+"""Whose container: an agent's, or (second part not empty) one session's."""
+
+
+@dataclass(slots=True)
+class _Container:
+    """One container at work."""
+
+    key: BoxKey
+    place: str
+    digest: str
+    line: ContainerLine
+    measured: Measurement
+    made: float
+    used: float
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    files: WorkerFiles | None = None
+    posture: Posture | None = None
+
+
+class DockerBoxes:
+    """All containers of one gateway."""
+
+    def __init__(
+        self,
+        client: WardenClient,
+        agents: Mapping[AgentId, AgentPolicy],
+        uids: Mapping[AgentId, int],
+        gateway_uid: int,
+    ) -> None:
+        """Use ``client``; ``uids`` are the agents' kernel uids as the host counts."""
+        self._client = client
+        self._agents = agents
+        self._uids = uids
+        self._gateway_uid = gateway_uid
+        self._containers: dict[Scope, _Container] = {}
+        self._turns: dict[Scope, asyncio.Lock] = {}
+
+    async def files(self, key: BoxKey, mounts: tuple[Mount, ...] = ()) -> Files:
+        """Return the container's warm file worker; with mounts, one in a container that ends after its first operation.
+
+        Raises:
+            Unavailable: it cannot start, or its self-test failed.
+        """
+        if mounts:
+            alone = await self._start(key, mounts, await self._client.tools(key.agent))
+            try:
+                found = await self._worker(alone, mounts)
+            except BaseException:
+                await asyncio.shield(self._end(alone))
+                raise
+            return OneShot(found, lambda: self._end(alone))
+        container = await self._standing(key)
+        async with container.turn:
+            return await self._worker(container, ())
+
+    async def run(self, request: PipelineRequest) -> PipelineResult:
+        """Run a pipeline in the agent's container; with granted paths, in one of its own.
+
+        Raises:
+            Unavailable: the container or a program in it cannot be had; nothing ran.
+        """
+        mounts = tuple(dict.fromkeys(mount for run in request.runs for mount in run.mounts))
+        tools = await self._client.tools(request.key.agent)
+        root = f"{self._policy(request.key.agent).layout.agent_root}/tools/"
+        if tools and any(path.startswith(root) for run in request.runs for path in (run.program.path, *run.needs)):
+            raise Unavailable("tools_unsafe", "tools/ is not mounted, for an agent could change it")
+        if mounts:
+            alone = await self._start(request.key, mounts, tools)
+            try:
+                return await Pipeline(alone.line, request).run()
+            finally:
+                await asyncio.shield(self._end(alone))
+        container = await self._standing(request.key, tools)
+        async with container.turn:
+            try:
+                return await Pipeline(container.line, request).run()
+            finally:
+                container.used = time.monotonic()
+                await asyncio.shield(self._clear(container))
+
+    async def look(self, agent: AgentId, paths: Sequence[str]) -> tuple[str, str, bytes]:
+        """Return real path, SHA-256 and first bytes of the first executable file of these in the agent's image.
+
+        Raises:
+            Unavailable: no container can be had.
+        """
+        container = await self._standing(BoxKey(agent, cli_session(agent)))
+        return await container.line.look(paths)
+
+    async def posture(self, agent: AgentId, *, fresh: bool = False) -> Posture:
+        """Return the self-test of the agent's container, starting one if none runs.
+
+        Raises:
+            Unavailable: none can be had.
+        """
+        key = next((scope for scope in reversed(self._containers) if scope[0] == agent), None)
+        known = self._containers[key] if key is not None else None
+        if not fresh and known is not None and known.line.alive and known.posture is not None:
+            return known.posture
+        container = await self._standing(known.key if known is not None else BoxKey(agent, cli_session(agent)))
+        async with container.turn:
+            try:
+                await self._worker(container, ())
+            except Unfit as unfit:
+                return unfit.posture
+        if container.posture is None:
+            raise ContainerLine.gone()
+        return container.posture
+
+    async def stop(self, agent: AgentId | None) -> None:
+        """End every container of one agent, or of all; returns when they are gone."""
+        chosen = [scope for scope in self._containers if agent in (None, scope[0])]
+        for scope in chosen:
+            self._close(self._containers.pop(scope))
+        if chosen and self._client.alive:
+            await self._client.discharge(agent)
+
+    async def prune(self) -> None:
+        """End what policy does not keep any longer: unused too long, or too old."""
+        now = time.monotonic()
+        for scope, container in list(self._containers.items()):
+            rules = self._policy(scope[0]).sandbox.docker
+            idle = rules.idle_seconds and now - container.used > rules.idle_seconds
+            old = rules.age_seconds and now - container.made > rules.age_seconds
+            if (idle or old) and not container.turn.locked():
+                del self._containers[scope]
+                await self._end(container)
+
+    # -- containers
+
+    def _policy(self, agent: AgentId) -> AgentPolicy:
+        if agent not in self._agents or agent not in self._uids:
+            raise Unavailable("agent_without_account", f"agent {agent} has no account here", "restart the gateway")
+        return self._agents[agent]
+
+    def _scope(self, key: BoxKey) -> Scope:
+        return key.agent, key.session if self._policy(key.agent).sandbox.docker.per_session else ""
+
+    async def _standing(self, key: BoxKey, tools: str | None = None) -> _Container:
+        """Return the container of a scope as policy and ``tools/`` now want it, made if need be."""
+        scope = self._scope(key)
+        unsafe = await self._client.tools(key.agent) if tools is None else tools
+        async with self._turns.setdefault(scope, asyncio.Lock()):
+            found = self._containers.get(scope)
+            if found is not None and found.line.alive and found.digest == self._digest(key.agent, unsafe):
+                found.used = time.monotonic()
+                return found
+            if found is not None:
+                del self._containers[scope]
+                async with found.turn:
+                    await self._end(found)
+            made = self._containers[scope] = await self._start(key, (), unsafe)
+            return made
+
+    def _digest(self, agent: AgentId, tools: str) -> str:
+        box = self._policy(agent).sandbox
+        seen = [box.docker.image, box.docker.cpus, box.workspace_access, not tools, box.limits.memory_bytes]
+        return hashlib.sha256(json.dumps([*seen, box.limits.pids, self._uids[agent]]).encode()).hexdigest()
+
+    async def _start(self, key: BoxKey, mounts: tuple[Mount, ...], tools: str) -> _Container:
+        rules = self._policy(key.agent)
+        digest = self._digest(key.agent, tools)
+        box = rules.sandbox
+        with Place(Path(rules.layout.home) / "state" / "boxes") as place:
+            request = Contain(
+                0, key.agent, place.name, box.docker.image, digest, box.workspace_access == "rw", mounts,
+                box.limits, box.docker.cpus,
+            )  # fmt: skip
+            measured = (await self._client.contain(request)).measured
+            try:
+                connection = await place.accept(self._uids[key.agent], _START_SECONDS)
+            except BaseException:
+                await asyncio.shield(self._discharge(key.agent, place.name))
+                raise
+        line = ContainerLine.open(connection, f"{rules.layout.home}/shared", rules.layout.agent_root)
+        now = time.monotonic()
+        return _Container(key, place.name, digest, line, _with_tools(measured, tools), now, now)
+
+    async def _worker(self, container: _Container, mounts: tuple[Mount, ...]) -> WorkerFiles:
+        if container.files is not None and not container.files.dead:
+            return container.files
+        rules = self._policy(container.key.agent)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with theirs:
+                await container.line.worker(theirs.fileno())
+        except BaseException:
+            ours.close()
+            raise
+        setup = Setup(roots(rules, mounts, writable=rules.sandbox.workspace_access == "rw"), BOX_CANARY)
+        files = await connect(ours, setup, seconds=_START_SECONDS, operation_seconds=_OPERATION_SECONDS)
+        uid = self._uids[container.key.agent]
+        found = held_against(files.hello, container.measured, uid, self._gateway_uid)
+        if found.problems:
+            files.close()
+            raise Unfit(found)
+        container.files, container.posture = files, found
+        return files
+
+    async def _clear(self, container: _Container) -> None:
+        """Leave nothing of a call; a container that cannot show it is not used again."""
+        try:
+            clean, worker = await container.line.clear()
+        except Unavailable:
+            clean, worker = False, False
+        if not worker and container.files is not None:
+            container.files.close()
+        if not clean:
+            self._containers.pop(self._scope(container.key), None)
+            await self._end(container)
+
+    def _close(self, container: _Container) -> None:
+        if container.files is not None:
+            container.files.close()
+        container.line.close()
+
+    async def _end(self, container: _Container) -> None:
+        """Let go of a container, which ends it, and see to it that Docker has none of it left."""
+        self._close(container)
+        await self._discharge(container.key.agent, container.place)
+
+    async def _discharge(self, agent: AgentId, place: str) -> None:
+        with contextlib.suppress(BasculeError):  # an engine that is gone: its resident ended with the line
+            await self._client.discharge(agent, place)
+
+
+def _with_tools(measured: Measurement, tools: str) -> Measurement:
+    return Measurement(
+        measured.kernel_uid, measured.capabilities, measured.seccomp, measured.no_new_privs, measured.groups,
+        measured.memory_limit, measured.pids_limit, tools,
+    )  # fmt: skip

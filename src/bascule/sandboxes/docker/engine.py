@@ -1,0 +1,187 @@
+"""Speaking to a Docker engine: a few requests over its unix socket, each with a time limit and a size limit.
+
+Stops: an engine that is absent, stopped, hanging, talkative or of an unknown version holding anybody up: every one of
+these is :class:`Unavailable` within seconds, with the reason. Does not stop an engine that lies; it is root.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+from urllib.parse import quote, urlencode
+
+from bascule.core.canonical import Json
+from bascule.core.errors import Unavailable
+
+OLDEST, NEWEST = (1, 41), (1, 51)
+"""Versions of the engine's language this was written for; within them the engine's own is used."""
+
+_LARGEST_ANSWER = 4 << 20
+_GONE = frozenset({304, 404, 409})
+"""Already stopped, already gone, being removed."""
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Engine:
+    """One engine; every request has a connection of its own."""
+
+    def __init__(self, path: str, seconds: float = 10.0) -> None:
+        """Use the socket at ``path``; ``seconds`` bounds every wait for it."""
+        self._path = path
+        self._seconds = seconds
+        self._prefix = ""
+
+    def version(self) -> str:
+        """Return the version of the language that is spoken, asking the engine once.
+
+        Raises:
+            Unavailable: no engine, or one too old or too new.
+        """
+        if not self._prefix:
+            said = self._json("GET", "/version")
+            least, most = _parsed(said.get("MinAPIVersion", "1.12")), _parsed(said.get("ApiVersion"))
+            spoken = min(most, NEWEST)
+            if spoken < OLDEST or spoken < least:
+                raise Unavailable(
+                    "docker_version", f"Docker speaks API {most[0]}.{most[1]}, not {OLDEST[0]}.{OLDEST[1]} or newer"
+                )
+            self._prefix = f"/v{spoken[0]}.{spoken[1]}"
+        return self._prefix[2:]
+
+    def image(self, name: str) -> Mapping[str, Any] | None:
+        """Return what is known of an image, None if there is none of that name or id."""
+        return self._found(f"/images/{quote(name, safe='')}/json")
+
+    def inspect(self, container: str) -> Mapping[str, Any] | None:
+        """Return what is known of a container, None if there is none."""
+        return self._found(f"/containers/{quote(container, safe='')}/json")
+
+    def create(self, name: str, body: Mapping[str, Json]) -> tuple[str, tuple[str, ...]]:
+        """Make a container and return its id and what the engine warned of."""
+        made = self._ask("POST", f"/containers/create?{urlencode({'name': name})}", body)
+        return str(made["Id"]), tuple(str(line) for line in made.get("Warnings") or ())
+
+    def start(self, container: str) -> None:
+        """Start a container."""
+        self._ask("POST", f"/containers/{quote(container, safe='')}/start")
+
+    def remove(self, container: str) -> None:
+        """Kill and remove a container; that it is gone already is well."""
+        self._ask("DELETE", f"/containers/{quote(container, safe='')}?force=true&v=true", accept=_GONE)
+
+    def containers(self, labels: Mapping[str, str]) -> list[Mapping[str, Any]]:
+        """Return every container, running or not, that has these labels."""
+        filters = json.dumps({"label": [f"{name}={value}" for name, value in labels.items()]})
+        found = self._ask("GET", f"/containers/json?{urlencode({'all': 'true', 'filters': filters})}")
+        return list(found)
+
+    def load(self, archive: BinaryIO, name: str) -> str:
+        """Make an image of the root tree in a tar archive and return its id."""
+        repository, _, tag = name.partition(":")
+        query = urlencode({"fromSrc": "-", "repo": repository, "tag": tag or "latest"})
+        status, content = self._exchange("POST", f"{self._base()}/images/create?{query}", archive)
+        return self._named(status, content, name)
+
+    def pull(self, name: str) -> str:
+        """Fetch an image from its registry and return its id."""
+        status, content = self._exchange("POST", f"{self._base()}/images/create?{urlencode({'fromImage': name})}", None)
+        return self._named(status, content, name)
+
+    def _named(self, status: int, content: bytes, name: str) -> str:
+        errors = [line for line in content.splitlines() if b'"error"' in line]
+        if status != 200 or errors:
+            raise _refused(status, errors[-1] if errors else content)
+        found = self.image(name)
+        if found is None:
+            raise Unavailable("docker_image", f"Docker took {name[:100]} and does not have it")
+        return str(found["Id"])
+
+    def _found(self, path: str) -> Mapping[str, Any] | None:
+        status, content = self._exchange("GET", self._base() + path, None)
+        if status == 404:
+            return None
+        if status != 200:
+            raise _refused(status, content)
+        return dict(_read(content))
+
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, Json] | None = None, accept: frozenset[int] = frozenset()
+    ) -> Any:
+        status, content = self._exchange(method, self._base() + path, body)
+        if 200 <= status < 300 or status in accept:
+            return _read(content) if content and 200 <= status < 300 else {}
+        raise _refused(status, content)
+
+    def _json(self, method: str, path: str) -> Mapping[str, Any]:
+        status, content = self._exchange(method, path, None)
+        if status != 200:
+            raise _refused(status, content)
+        return dict(_read(content))
+
+    def _base(self) -> str:
+        self.version()
+        return self._prefix
+
+    def _exchange(self, method: str, path: str, body: Mapping[str, Json] | BinaryIO | None) -> tuple[int, bytes]:
+        connection = _Connection(self._path, self._seconds)
+        headers = {"Host": "docker", "Content-Type": "application/json", "Connection": "close"}
+        content: Any = json.dumps(body).encode() if isinstance(body, Mapping) else body
+        if content is not None and not isinstance(content, bytes):
+            headers |= {"Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"}
+        try:
+            connection.request(method, path, content, headers, encode_chunked="Transfer-Encoding" in headers)
+            answer = connection.getresponse()
+            read = answer.read(_LARGEST_ANSWER + 1)
+        except (OSError, http.client.HTTPException) as error:
+            raise _unreachable(self._path, error) from None
+        finally:
+            connection.close()
+        if len(read) > _LARGEST_ANSWER:
+            raise Unavailable("docker_answer", "Docker's answer is too long")
+        return answer.status, read
+
+
+def _unreachable(path: str, error: Exception) -> Unavailable:
+    if isinstance(error, TimeoutError):
+        return Unavailable("docker_silent", f"Docker does not answer at {path}", "see: systemctl status docker")
+    why = getattr(error, "strerror", "") or type(error).__name__
+    return Unavailable("docker_unreachable", f"no Docker engine at {path}: {why}", "start it: systemctl start docker")
+
+
+def _refused(status: int, content: bytes) -> Unavailable:
+    try:
+        said = json.loads(content)
+        message = str(said.get("message") or said.get("error") or "")
+    except (ValueError, AttributeError):
+        message = ""
+    line = (message.strip().splitlines() or ["no reason given"])[0][:300]
+    return Unavailable("docker_refused", f"Docker refused ({status}): {line}")
+
+
+def _read(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise Unavailable("docker_answer", "Docker's answer makes no sense") from None
+
+
+def _parsed(text: object) -> tuple[int, int]:
+    major, _, minor = str(text).partition(".")
+    if not (major.isdecimal() and minor.isdecimal()):
+        raise Unavailable("docker_version", "Docker does not say which version it speaks")
+    return int(major), int(minor)

@@ -1,0 +1,178 @@
+"""The gateway's end of a container's line: orders to its resident, and what it answers.
+
+Stops: a resident that answers garbage, late or never, or that ends, holding anybody up: the line is then closed, which
+ends the container, and everything that was waited for fails at once. Only the codes it may give are taken from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bascule.core.errors import Unavailable
+from bascule.sandboxes.bubblewrap.argv import ENVIRONMENT
+from bascule.sandboxes.seccomp import box_filter
+from bascule.sandboxes.warden.client import RunningBox, WardenClient
+from bascule.sandboxes.warden.contents import program_command
+from bascule.sandboxes.warden.messages import LARGEST_MESSAGE, RunProgram
+from bascule.sandboxes.warden.stage import granted_binds
+from bascule.sandboxes.warden.values import limits_json
+
+CODES = frozenset(
+    {
+        "program_changed", "interpreter_not_needed", "program_missing", "program_elf", "program_libraries",
+        "program_library_missing", "landlock_old", "box_failed", "box_setup", "container_order", "container_error",
+    }
+)  # fmt: skip
+"""Refusals a resident may give."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class ContainerLine(WardenClient):
+    """Speaks to one container's resident; implements ``Hands`` of a pipeline."""
+
+    def __init__(self, connection: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        """Use :meth:`open`."""
+        super().__init__(connection, loop)
+        self._shared, self._agent_root = "", ""
+        self._filter = box_filter(os.uname().machine, shared=True).hex()
+
+    @staticmethod
+    def open(connection: socket.socket, shared: str, agent_root: str) -> ContainerLine:
+        """Take a connection over, in a running loop; ``shared`` is the home's, ``agent_root`` the agent's directory."""
+        connection.settimeout(0)
+        line = ContainerLine(connection, asyncio.get_running_loop())
+        line._shared, line._agent_root = shared, agent_root
+        line.listen()
+        return line
+
+    async def run(self, request: RunProgram, streams: Sequence[int]) -> RunningBox:
+        """Run a program in the container.
+
+        Raises:
+            Unavailable: refused, or the container is gone.
+        """
+        body = await self.exchange(lambda number: self._order(number, request), streams)
+        return RunningBox(int(body["box"]), 0, 0, body["exit"])
+
+    def _order(self, number: int, request: RunProgram) -> bytes:
+        command = program_command(request, self._agent_root)
+        own = ["workspace", "memory", "output"] if request.writable else []
+        places = ("/workspace", self._agent_root)
+        granted = granted_binds(request.mounts, self._shared)
+        order = {
+            "id": number,
+            "op": "run",
+            "argv": list(command),
+            "program": command[0],
+            "sha256": request.sha256,
+            "kind": request.kind.value,
+            "interpreter": request.interpreter,
+            "needs": list(request.needs),
+            "readable": [*places, *(bind.target for bind in granted)],
+            "writable": [
+                *(f"{place}/{name}" for place in places for name in own),
+                *(bind.target for bind in granted if bind.writable),
+            ],
+            "limits": limits_json(request.limits),
+            "environment": dict(ENVIRONMENT),
+            "filter": self._filter,
+        }
+        message = json.dumps(order).encode()
+        if len(message) > LARGEST_MESSAGE:
+            raise Unavailable("container_order", "the command line is too long for a container")
+        return message
+
+    async def kill(self, box: int) -> None:
+        """Kill one program; its exit follows."""
+        await self._plain("kill", box=box)
+
+    async def worker(self, stream: int) -> None:
+        """Start the file worker on a socket, in place of the one there may be."""
+        await self.exchange(lambda number: _written(number, "worker", {}), [stream])
+
+    async def look(self, paths: Sequence[str]) -> tuple[str, str, bytes]:
+        """Return real path, SHA-256 and first bytes of the first executable file of these; empty for none."""
+        body = await self._plain("look", paths=list(paths))
+        path, digest, head = body.get("path"), body.get("sha256"), body.get("head")
+        if not isinstance(path, str) or not isinstance(digest, str) or not isinstance(head, str):
+            raise _garbled()
+        if path and (not path.startswith("/") or not _DIGEST.fullmatch(digest) or len(head) > 1024):
+            raise _garbled()
+        try:
+            return path, digest, bytes.fromhex(head)
+        except ValueError:
+            raise _garbled() from None
+
+    async def clear(self) -> tuple[bool, bool]:
+        """End a call; return whether nothing of it is left, and whether the file worker is still there."""
+        body = await self._plain("clear")
+        return body.get("clean") is True, body.get("worker") is True
+
+    async def _plain(self, operation: str, **fields: Any) -> dict[str, Any]:
+        return await self.exchange(lambda number: _written(number, operation, fields), [])
+
+    def take(self, untrusted_message: bytes) -> None:
+        """Understand one message, or close the line for good."""
+        try:
+            body = json.loads(untrusted_message)
+            del untrusted_message
+            known = _exit_of(body) if body.get("event") == "exit" else self._answer_of(body)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self.close()
+            return
+        super().understand(known)
+
+    def _answer_of(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        number = body["id"]
+        if not isinstance(number, int) or not self.awaits(number):
+            raise ValueError("an answer to nothing")
+        if body["ok"] is not True:
+            code = body["code"]
+            message = str(body["message"])[:300]
+            return {"id": number, "ok": False, "code": code if code in CODES else "container_error", "message": message}
+        known: dict[str, Any] = {"id": number, "ok": True}
+        if "box" in body:
+            known["box"] = _number(body["box"])
+        return known | {name: body[name] for name in ("path", "sha256", "head", "clean", "worker") if name in body}
+
+    @staticmethod
+    def gone() -> Unavailable:
+        """The container has ended."""
+        return Unavailable("container_gone", "the container ended; the next call makes a new one")
+
+    @staticmethod
+    def silent() -> Unavailable:
+        """The resident does not answer."""
+        return Unavailable("container_silent", "the container does not answer", "bascule sandbox recreate")
+
+
+def _written(number: int, operation: str, fields: Mapping[str, Any]) -> bytes:
+    return json.dumps({"id": number, "op": operation, **fields}).encode()
+
+
+def _exit_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    problem = body["problem"]
+    return {
+        "event": "exit",
+        "box": _number(body["box"]),
+        "exit": _number(body["exit"]) & 0xFF,
+        "problem": problem if problem in CODES else ("box_failed" if problem else ""),
+        "timed_out": body["timed_out"] is True,
+    }
+
+
+def _number(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 53:
+        raise ValueError("not a number")
+    return value
+
+
+def _garbled() -> Unavailable:
+    return Unavailable("container_error", "the container gave an answer that makes no sense")

@@ -1,0 +1,60 @@
+"""Whether a file worker is fit for use: its own words held against the kernel's, whatever made its box.
+
+Stops: a worker being used whose box is not what policy demands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bascule.core.confinement import Mount
+from bascule.core.errors import Unavailable
+from bascule.core.paths import BOX_ROOT, OWN_DIRECTORIES
+from bascule.core.policy import AgentPolicy
+from bascule.core.posture import Posture
+from bascule.sandboxes.hello import Expected, Hello, Root, posture
+from bascule.sandboxes.warden.client import Measurement
+from bascule.sandboxes.warden.stage import granted_binds
+
+
+def held_against(hello: Hello, measured: Measurement, uid: int, gateway_uid: int) -> Posture:
+    """Hold what a worker says of itself against what the warden measured from outside.
+
+    Args:
+        hello: the worker's words.
+        measured: the kernel's.
+        uid: the agent's kernel uid.
+        gateway_uid: the gateway's.
+    """
+    inside = posture(
+        hello,
+        Expected(uid, gateway_uid, single=uid == gateway_uid),
+        memory_limit=measured.memory_limit,
+        pids_limit=measured.pids_limit,
+    )
+    problems = list(inside.problems)
+    if measured.kernel_uid != uid:
+        problems.append(f"the kernel says uid {measured.kernel_uid}, not {uid}")
+    if measured.capabilities or measured.seccomp != 2 or not measured.no_new_privs:
+        problems.append("seen from outside, it has capabilities, no filter or may gain privileges")
+    return replace(inside, problems=tuple(problems), groups=measured.groups, tools_unsafe=measured.tools)
+
+
+class Unfit(Unavailable):
+    """A worker came up and failed its self-test; the posture says how."""
+
+    def __init__(self, found: Posture) -> None:
+        super().__init__(
+            "worker_unfit", f"the file worker failed its self-test: {found.problems[0]}", "see: bascule sandbox probe"
+        )
+        self.posture = found
+
+
+def roots(policy: AgentPolicy, mounts: tuple[Mount, ...], *, writable: bool) -> tuple[Root, ...]:
+    """The places a worker may use, as it sees them."""
+    granted = granted_binds(mounts, f"{policy.layout.home}/shared")
+    return (
+        Root(BOX_ROOT),
+        *(Root(f"{BOX_ROOT}/{name}", writable) for name in OWN_DIRECTORIES),
+        *(Root(bind.target, bind.writable) for bind in granted),
+    )

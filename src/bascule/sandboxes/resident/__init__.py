@@ -1,0 +1,1 @@
+"""What runs as the first process of a container; standard library, the worker and nothing else."""

@@ -1,0 +1,250 @@
+"""The warden's containers: made from values, tightened from outside, looked at by the kernel's word, removed.
+
+Stops: what Docker leaves open: its binds let programs be run and follow links. Every source is opened first without
+following links, and once the container stands, before anything of an agent's runs in it, each mount is compared with
+what was opened, made nosuid, nodev and noexec, and the root made nosuid. A container that differs is removed. Does not
+stop Docker itself, which is root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bascule.core.canonical import Json
+from bascule.core.errors import BasculeError, Malformed, Unavailable
+from bascule.core.ids import AgentId
+from bascule.core.paths import BOX_ROOT
+from bascule.linux.calls import open_without_links
+from bascule.sandboxes.docker.argv import (
+    LABEL_AGENT,
+    LABEL_DIGEST,
+    LABEL_HOME,
+    LABEL_PLACE,
+    LABEL_WARDEN,
+    PLACE,
+    Container,
+    container_body,
+)
+from bascule.sandboxes.docker.engine import Engine
+from bascule.sandboxes.docker.record import FILE, Image, read
+from bascule.sandboxes.warden.accounts import IdMap, Measured, read_status
+from bascule.sandboxes.warden.config import WardenConfig
+from bascule.sandboxes.warden.container_requests import Contain, Discharge, ListContainers
+from bascule.sandboxes.warden.errands import Errands
+from bascule.sandboxes.warden.limits import in_force
+from bascule.sandboxes.warden.stage import BOX_CANARY, BOX_CODE, Agent, Bind, granted_binds, own_binds, secrets_in
+from bascule.sandboxes.warden.tightening import Source, tighten
+
+_SCRATCH_BYTES = 64 << 20
+_CODE = (
+    ("", "sandboxes/worker"),
+    ("/../resident", "sandboxes/resident"),
+    ("/../warden/closure.py", "sandboxes/warden/closure.py"),
+    ("/../../core/errors.py", "core/errors.py"),
+)
+"""What a resident imports, from the worker's folder, and where it finds it."""
+
+
+@dataclass(slots=True)
+class Containers:
+    """Does the jobs; each in a process of its own, so nothing here is remembered but by Docker."""
+
+    config: WardenConfig
+    proc: int
+    ids: IdMap
+    warden: str = field(default_factory=lambda: os.urandom(8).hex())
+    has_contained: bool = False
+
+    def _engine(self) -> Engine:
+        if self.proc < 0 or self.ids.ranges != IdMap.parse("0 0 4294967295").ranges:
+            raise Unavailable(
+                "docker_needs_root",
+                "the Docker backend needs a warden that is root, which alone can check what Docker mounted",
+                "start the gateway as root, or set sandbox.backend to bubblewrap",
+            )
+        return Engine(self.config.engine)
+
+    def job(
+        self, request: Contain | Discharge | ListContainers, agent: Callable[[AgentId], Agent]
+    ) -> Callable[[], Mapping[str, Json]]:
+        """Return what carries a request out, in a process of its own.
+
+        Args:
+            request: what is asked.
+            agent: finds an agent.
+
+        Raises:
+            Malformed: an agent nobody knows.
+        """
+        if isinstance(request, Contain):
+            whose = agent(request.agent)
+            self.has_contained = True
+            return lambda: self.contain(request, whose)
+        if isinstance(request, Discharge):
+            return lambda: self.discharge(request)
+        return self.list
+
+    def leave_nothing(self, errands: Errands) -> None:
+        """Remove every container, if any was made; returns when that is done or has failed."""
+        if self.has_contained:
+            errands.begin(0, lambda: self.discharge(Discharge(0, None)))
+
+    def contain(self, request: Contain, agent: Agent) -> Mapping[str, Json]:
+        """Make a container, tighten it, measure it.
+
+        Raises:
+            BasculeError: it cannot be had as it must be; nothing of it is left.
+        """
+        engine = self._engine()
+        for mount in request.mounts:
+            self.config.territory.check_mount(mount.path, writable=mount.writable)
+        image = self._image(engine, request.image)
+        granted = granted_binds(request.mounts, f"{self.config.home}/shared")
+        binds = (*granted, *self._binds(request, agent))
+        sources = [_open(bind) for bind in binds]
+        try:
+            self._sweep(engine)
+            wanted = Container(
+                image.id,
+                agent.uid,
+                binds,
+                () if agent.tools_safe else tuple(f"{place}/tools" for place in (BOX_ROOT, agent.root)),
+                request.limits,
+                request.cpus,
+                min(_SCRATCH_BYTES, request.limits.memory_bytes),
+                {
+                    LABEL_HOME: self.config.home,
+                    LABEL_AGENT: request.agent,
+                    LABEL_WARDEN: self.warden,
+                    LABEL_PLACE: request.place,
+                    LABEL_DIGEST: request.digest,
+                },
+            )
+            name = f"bascule-{request.agent}-{request.place[:12]}"
+            made, _ = engine.create(name, container_body(wanted, BOX_CODE))
+            try:
+                engine.start(made)
+                return {"container": made, **self._finish(engine, made, wanted, sources, secrets_in(granted))}
+            except BaseException:
+                with contextlib.suppress(BasculeError):
+                    engine.remove(made)
+                raise
+        finally:
+            for source in sources:
+                os.close(source.descriptor)
+
+    def _image(self, engine: Engine, name: str) -> Image:
+        try:
+            recorded = read(Path(self.config.home, FILE).read_text("utf-8"))
+        except FileNotFoundError:
+            recorded = {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unavailable("image_record", f"the record of images cannot be read: {error}") from None
+        image = recorded.get(name)
+        if image is None:
+            raise Unavailable("image_unknown", f"the image {name} was never built or fetched", "bascule sandbox build")
+        found = engine.image(image.id)
+        if found is None or found.get("Id") != image.id:
+            raise Unavailable("image_missing", f"Docker no longer has the image {name}", "bascule sandbox build")
+        return image
+
+    def _binds(self, request: Contain, agent: Agent) -> list[Bind]:
+        code = self.config.worker_code
+        binds = [Bind(os.path.normpath(code + way), f"{BOX_CODE}/bascule/{place}") for way, place in _CODE]
+        binds.append(Bind(self.config.canary, BOX_CANARY))
+        binds.append(Bind(f"{self.config.home}/state/boxes/{request.place}", PLACE))
+        for place in (BOX_ROOT, agent.root):
+            own = own_binds(agent, place, writable=request.writable)
+            # To be run too: which of them a program may run is held by Landlock, for mounts outlive the call.
+            binds += [replace(bind, executable=bind.target == f"{place}/tools") for bind in own]
+        return binds
+
+    def _sweep(self, engine: Engine) -> None:
+        """Remove what a warden that is gone left behind."""
+        for found in engine.containers({LABEL_HOME: self.config.home}):
+            if _labels(found).get(LABEL_WARDEN) != self.warden:
+                engine.remove(str(found["Id"]))
+
+    def _finish(
+        self, engine: Engine, made: str, wanted: Container, sources: list[Source], hidden: tuple[str, ...]
+    ) -> Mapping[str, Json]:
+        found = engine.inspect(made)
+        state = found.get("State", {}) if found else {}
+        pid = state.get("Pid") if isinstance(state, Mapping) else 0
+        if not isinstance(pid, int) or pid <= 0:
+            raise Unavailable("container_ended", "the container ended at once; is there a Python 3.11 in its image?")
+        tighten(self.proc, pid, sources, hidden, wanted.uid)
+        measured = self._measure(pid)
+        memory, pids = in_force(self.proc, pid)
+        return {
+            "kernel_uid": measured.uid,
+            "capabilities": measured.capabilities,
+            "seccomp": measured.seccomp,
+            "no_new_privs": measured.no_new_privs,
+            "groups": list(measured.groups),
+            "memory_limit": memory,
+            "pids_limit": pids,
+        }
+
+    def _measure(self, pid: int) -> Measured:
+        try:
+            descriptor = os.open(f"{pid}/status", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.proc)
+            with open(descriptor, encoding="ascii") as status:
+                return read_status(status.read(), self.ids)
+        except (OSError, ValueError):
+            raise Unavailable("container_ended", "the container ended while it was measured") from None
+
+    def discharge(self, request: Discharge) -> Mapping[str, Json]:
+        """Remove containers of this home.
+
+        Raises:
+            Unavailable: Docker does not answer.
+        """
+        wanted = {LABEL_HOME: self.config.home}
+        wanted |= {LABEL_AGENT: request.agent} if request.agent is not None else {}
+        wanted |= {LABEL_PLACE: request.place} if request.place else {}
+        engine = self._engine()
+        for found in engine.containers(wanted):
+            engine.remove(str(found["Id"]))
+        return {}
+
+    def list(self) -> Mapping[str, Json]:
+        """Say which containers of this home there are.
+
+        Raises:
+            Unavailable: Docker does not answer.
+        """
+        rows: list[Json] = []
+        for found in self._engine().containers({LABEL_HOME: self.config.home}):
+            labels = _labels(found)
+            rows.append(
+                {
+                    "id": str(found.get("Id")),
+                    "agent": labels.get(LABEL_AGENT, ""),
+                    "place": labels.get(LABEL_PLACE, ""),
+                    "state": str(found.get("State")),
+                    "created": int(found.get("Created") or 0),
+                    "image": str(found.get("ImageID")),
+                    "orphan": labels.get(LABEL_WARDEN) != self.warden,
+                }
+            )
+        return {"containers": rows}
+
+
+def _labels(found: Mapping[str, object]) -> Mapping[str, str]:
+    labels = found.get("Labels")
+    return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, Mapping) else {}
+
+
+def _open(bind: Bind) -> Source:
+    if ":" in bind.source or "," in bind.source:
+        raise Malformed("mount_refused", f"{bind.source[:200]}: Docker cannot be told of a path with ':' or ','")
+    try:
+        descriptor = open_without_links(bind.source, os.O_PATH)
+    except OSError as error:
+        raise Unavailable("box_source", f"{bind.source}: {os.strerror(error.errno or 0)}") from None
+    return Source(descriptor, bind)

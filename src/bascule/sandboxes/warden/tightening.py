@@ -1,0 +1,151 @@
+"""What the warden does inside a fresh container's mounts, before anything of an agent's runs there.
+
+Stops: a container seeing another file than the one that was opened (a link or a rename between the two), a file an
+agent wrote being run, a setuid program of an image, the accounts an image names. Done by a copy of the warden that
+joins the container's mount namespace and ends there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bascule.core.errors import Tampered, Unavailable
+from bascule.linux.calls import (
+    MountFlag,
+    attach_mount,
+    clone_mount,
+    join_mounts,
+    mount_tmpfs,
+    restrict_mount,
+    unmount,
+)
+from bascule.sandboxes.warden.stage import Bind, identity_files
+
+_LOCKED = MountFlag.NO_SETUID | MountFlag.NO_DEVICES
+_BENCH = "/mnt"
+"""A directory every image has, where small files are made that are then mounted elsewhere."""
+
+_DIFFERS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A bind and what it was when it was opened."""
+
+    descriptor: int
+    bind: Bind
+
+
+def tighten(proc: int, pid: int, sources: Sequence[Source], hidden: Sequence[str], uid: int) -> None:
+    """Compare and tighten the mounts of a container.
+
+    Args:
+        proc: a descriptor of the host's ``/proc``.
+        pid: the container's first process, as the host counts.
+        sources: what it was to see.
+        hidden: places to cover, where something stands there.
+        uid: of its processes.
+
+    Raises:
+        Tampered: a mount is not what was opened.
+        Unavailable: the mounts cannot be joined or tightened.
+    """
+    try:
+        namespace = os.open(f"{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+    except OSError as error:
+        raise Unavailable("container_ended", f"the container's mounts are gone: {error.strerror}") from None
+    told, tell = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        _inside(namespace, sources, hidden, uid, tell)
+    for descriptor in (namespace, tell):
+        os.close(descriptor)
+    with open(told, "rb") as report:
+        said = report.read(300).decode("utf-8", "replace")
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == _DIFFERS:
+        raise Tampered("container_mount", f"Docker mounted something else at {said}", "make the call again")
+    if status:
+        raise Unavailable("container_mount", f"the container's mounts cannot be tightened: {said}")
+
+
+def _inside(namespace: int, sources: Sequence[Source], hidden: Sequence[str], uid: int, tell: int) -> None:
+    """Never returns."""
+    status = 1
+    try:
+        join_mounts(namespace)
+        different = _different(sources)
+        if different:
+            os.write(tell, different.encode()[:300])
+            status = _DIFFERS
+        else:
+            _restrict(sources)
+            _cover(hidden)
+            _put(identity_files(uid))
+            status = 0
+    except OSError as error:
+        os.write(tell, str(error).encode()[:300])
+    finally:
+        os._exit(status)
+
+
+def _different(sources: Sequence[Source]) -> str:
+    for source in sources:
+        opened, seen = os.fstat(source.descriptor), os.lstat(source.bind.target)
+        if (opened.st_dev, opened.st_ino, stat.S_IFMT(opened.st_mode)) != (
+            seen.st_dev,
+            seen.st_ino,
+            stat.S_IFMT(seen.st_mode),
+        ):
+            return source.bind.target
+    return ""
+
+
+def _restrict(sources: Sequence[Source]) -> None:
+    restrict_mount("/", MountFlag.READ_ONLY | _LOCKED)
+    for source in sources:
+        flags = _LOCKED
+        flags |= MountFlag(0) if source.bind.executable else MountFlag.NO_EXEC
+        flags |= MountFlag(0) if source.bind.writable else MountFlag.READ_ONLY
+        restrict_mount(source.bind.target, flags)
+
+
+def _cover(hidden: Sequence[str]) -> None:
+    for place in hidden:
+        try:
+            mode = os.lstat(place).st_mode
+        except FileNotFoundError:
+            continue
+        if stat.S_ISDIR(mode):
+            mount_tmpfs(place, mode=0o755, size=4096)
+            restrict_mount(place, MountFlag.READ_ONLY)
+        elif stat.S_ISREG(mode):
+            _attach("/dev/null", place, MountFlag.READ_ONLY | MountFlag.NO_EXEC)
+        else:
+            raise OSError(40, "a secret is a link and cannot be covered", place)
+
+
+def _put(files: dict[str, str]) -> None:
+    """Put small files of our own over the image's, and keep them when the bench is cleared."""
+    mount_tmpfs(_BENCH, mode=0o755, size=1 << 16)
+    for place, content in files.items():
+        made = f"{_BENCH}/{os.path.basename(place)}"
+        with open(made, "x", encoding="utf-8") as file:
+            file.write(content)
+        os.chmod(made, 0o644)
+        if os.path.lexists(place):
+            _attach(made, place, MountFlag.READ_ONLY | MountFlag.NO_EXEC | _LOCKED)
+    unmount(_BENCH)
+
+
+def _attach(source: str, target: str, flags: MountFlag) -> None:
+    descriptor = os.open(source, os.O_PATH | os.O_CLOEXEC)
+    try:
+        tree = clone_mount(descriptor, flags)
+    finally:
+        os.close(descriptor)
+    attach_mount(tree, target)
+    os.close(tree)

@@ -1,0 +1,22 @@
+"""The Docker engine that live tests use: the one of ``DOCKER_HOST``, or the machine's own."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from bascule.sandboxes.docker.engine import Engine
+from bascule.sandboxes.docker.record import DEFAULT_IMAGE, FILE, Image, write
+from bascule.sandboxes.warden.config import engine_socket
+
+SOCKET = engine_socket(os.environ.get("DOCKER_HOST", ""))
+
+
+def record(home: Path) -> None:
+    """Give a home the record of the image that was built before the tests."""
+    found = Engine(SOCKET).image(DEFAULT_IMAGE)
+    assert found is not None, f"no image {DEFAULT_IMAGE} at {SOCKET}: run scripts/docker"
+    path = home / FILE
+    path.write_text(json.dumps(write({DEFAULT_IMAGE: Image(str(found["Id"]), "debian")})))
+    path.chmod(0o644)
