@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import bascule
 from tests.sandboxes import daemon
+
+import bascule
 from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, ProgramRun
 from bascule.core.confinement import Limits
 from bascule.core.ids import AgentId, cli_session
@@ -79,6 +80,14 @@ class Boxed:
         key = options.pop("key", KEY)
         runs = tuple([ProgramRun(argv, await self.program(argv[0]), **options) for argv in commands])
         return await self.boxes.run(PipelineRequest(key, runs, stdin, limits))
+
+    async def kill_everything(self, agent: AgentId) -> None:
+        """End an agent's boxes behind the backend's back."""
+        if isinstance(self.boxes, BubblewrapBoxes):
+            await self.client.stop(agent)
+        else:
+            daemon.kill_containers(self.ground.home)
+            await asyncio.sleep(0.1)
 
     async def program(self, word: str) -> Program:
         """A program as this backend's boxes have it."""

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from bascule.sandboxes.docker.argv import LABEL_HOME
 from bascule.sandboxes.docker.engine import Engine
 from bascule.sandboxes.docker.record import DEFAULT_IMAGE, FILE, Image, write
 from bascule.sandboxes.warden.config import engine_socket
@@ -20,3 +21,14 @@ def record(home: Path) -> None:
     path = home / FILE
     path.write_text(json.dumps(write({DEFAULT_IMAGE: Image(str(found["Id"]), "debian")})))
     path.chmod(0o644)
+
+
+def containers(home: Path) -> list[str]:
+    """The ids of a home's containers, running or not."""
+    return [str(found["Id"]) for found in Engine(SOCKET).containers({LABEL_HOME: str(home)})]
+
+
+def kill_containers(home: Path) -> None:
+    """Remove them as an operator with Docker's own program would."""
+    for container in containers(home):
+        Engine(SOCKET).remove(container)

@@ -83,13 +83,14 @@ def test_no_canary_is_readable(ground: Ground, secret: Path) -> None:
         assert plain("/usr/bin/cat", path).stdout, f"the control cannot read {path}"
     found = within(ground, lambda boxed: boxed.run("cat", *paths))
     assert found.stdout == b""
-    assert found.stderr.count(b"No such file") == len(paths)
+    # A container's image has an /etc of its own; what is in it may not be opened either.
+    assert found.stderr.count(b"No such file") + found.stderr.count(b"Permission denied") == len(paths)
 
 
 def test_box_holds_only_what_it_needs(ground: Ground) -> None:
     found = within(ground, lambda boxed: boxed.run("find", "/usr", "/bin/", "-type", "f", "-perm", "-111"))
     names = {Path(line).name for line in found.stdout.decode().split()}
-    assert "find" in names
+    assert ("find" in names) is (ground.mode != "docker")  # in a container no directory of the image can be listed
     assert not names & {"sh", "dash", "bash", "id", "cat", "bwrap", "python3"}
 
 
@@ -101,6 +102,13 @@ def test_no_other_program_runs(ground: Ground) -> None:
     loader = "/lib64/ld-linux-x86-64.so.2"
     words = ("find", ".", "-maxdepth", "0", "-exec", loader, "/usr/bin/id", ";")
     assert b"uid=" not in within(ground, lambda boxed: boxed.run(*words)).stdout
+
+
+def test_no_other_programs_bytes_are_readable(ground: Ground) -> None:
+    others = ("/usr/bin/id", "/bin/sh", "/usr/bin/python3", "/usr/bin/passwd")
+    assert len(plain("/usr/bin/head", "-qc4", *others).stdout) == 16
+    found = within(ground, lambda boxed: boxed.run("head", "-qc4", *others, "/usr/bin/head"))
+    assert found.stdout == b"\x7fELF"
 
 
 CHANGES = [
@@ -201,14 +209,21 @@ def test_box_has_no_rights_and_its_own_uid(ground: Ground) -> None:
     found = within(ground, lambda boxed: boxed.run("cat", "/proc/self/status"))
     fields = dict(line.split(":", 1) for line in found.stdout.decode().splitlines() if ":" in line)
     assert {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
-    assert (fields["Seccomp"].strip(), fields["NoNewPrivs"].strip(), fields["Groups"].strip()) == ("2", "1", "")
+    assert (fields["Seccomp"].strip(), fields["NoNewPrivs"].strip(), "0" in fields["Groups"].split()) == (
+        "2",
+        "1",
+        False,
+    )
+    assert set(fields["Groups"].split()) <= set(fields["Gid"].split())
     assert "0" not in fields["Uid"].split()
 
 
 def test_no_process_of_the_host_is_seen(ground: Ground) -> None:
     assert len(plain("/usr/bin/find", "/proc", "-maxdepth", "1", "-name", "[0-9]*").stdout.split()) > 3
     found = within(ground, lambda boxed: boxed.run("find", "/proc", "-maxdepth", "1", "-name", "[0-9]*"))
-    assert sorted(found.stdout.split()) == [b"/proc/1", b"/proc/2"]
+    seen = [int(Path(line).name) for line in found.stdout.decode().split()]
+    assert 1 in seen
+    assert len(seen) == 2  # the first process of its namespace, and itself; no worker was started
 
 
 def tool(ground: Ground, name: str, text: str) -> Path:
@@ -222,7 +237,7 @@ def test_script_runs_with_what_it_needs_and_only_so(ground: Ground) -> None:
     path = str(tool(ground, "hello.sh", "#!/bin/sh\nid -u; echo hello $1\n"))
     found = within(ground, lambda boxed: boxed.run(path, "you", needs=("/bin/sh",)))
     assert (found.exits, found.stdout) == ((0,), b"hello you\n")
-    assert b"id: not found" in found.stderr
+    assert b"id: not found" in found.stderr or b"id: Permission denied" in found.stderr
     with pytest.raises(Unavailable) as refused:
         within(ground, lambda boxed: boxed.run(path, needs=("/usr/bin/id",)))
     assert refused.value.code == "interpreter_not_needed"

@@ -253,7 +253,7 @@ class DockerBoxes:
     def _close(self, container: _Container) -> None:
         if container.files is not None:
             container.files.close()
-        container.line.close()
+        container.line.end()
 
     async def _end(self, container: _Container) -> None:
         """Let go of a container, which ends it, and see to it that Docker has none of it left."""

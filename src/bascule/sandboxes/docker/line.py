@@ -17,7 +17,7 @@ from typing import Any
 from bascule.core.errors import Unavailable
 from bascule.sandboxes.bubblewrap.argv import ENVIRONMENT
 from bascule.sandboxes.seccomp import box_filter
-from bascule.sandboxes.warden.client import RunningBox, WardenClient
+from bascule.sandboxes.warden.client import Exit, RunningBox, WardenClient
 from bascule.sandboxes.warden.contents import program_command
 from bascule.sandboxes.warden.messages import LARGEST_MESSAGE, RunProgram
 from bascule.sandboxes.warden.stage import granted_binds
@@ -41,6 +41,7 @@ class ContainerLine(WardenClient):
         """Use :meth:`open`."""
         super().__init__(connection, loop)
         self._shared, self._agent_root = "", ""
+        self._is_ended = False
         self._filter = box_filter(os.uname().machine, shared=True).hex()
 
     @staticmethod
@@ -117,6 +118,15 @@ class ContainerLine(WardenClient):
 
     async def _plain(self, operation: str, **fields: Any) -> dict[str, Any]:
         return await self.exchange(lambda number: _written(number, operation, fields), [])
+
+    def end(self) -> None:
+        """End the container, and what runs in it, because the gateway wants it so."""
+        self._is_ended = True
+        self.close()
+
+    def cut_short(self) -> Exit:
+        """How a program ended whose container is gone: killed, if that was meant."""
+        return Exit(128 + 9) if self._is_ended else super().cut_short()
 
     def take(self, untrusted_message: bytes) -> None:
         """Understand one message, or close the line for good."""

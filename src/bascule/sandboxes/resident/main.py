@@ -167,15 +167,36 @@ class Resident:
 
         The file worker is a child of another kind (see ``worker.py``), which this does not count.
         """
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return True
-            if pid == 0:
+        ended: list[tuple[Running, int]] = []
+        alone = False
+        with contextlib.suppress(ChildProcessError):
+            alone = True
+            while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                if found[0] in self._running:
+                    ended.append((self._running.pop(found[0]), os.waitstatus_to_exitcode(found[1])))
+            alone = False
+        for running, _ in ended:
+            self._kill(running)  # what is left of its session holds its streams
+        if ended and not self._running:
+            alone = self._scour()
+        for running, code in ended:
+            self._ended(running, code)
+        return alone
+
+    def _scour(self) -> bool:
+        """Kill everything but the file worker; return True once nothing is left."""
+        end = time.monotonic() + _CLEARING_SECONDS
+        rounds = 0
+        while not self._reap():
+            rounds += 1
+            if rounds > _GENTLE_ROUNDS:
+                os.kill(-1, signal.SIGKILL)  # whoever forks faster than it is found; this takes the worker as well
+            else:
+                self._kill_others()
+            if time.monotonic() > end:
                 return False
-            if pid in self._running:
-                self._ended(self._running.pop(pid), os.waitstatus_to_exitcode(status))
+            time.sleep(0.0005)
+        return True
 
     def _ended(self, running: Running, code: int) -> None:
         self._read_status(running)
@@ -201,18 +222,7 @@ class Resident:
 
     def _clear(self) -> bool:
         """Return True if nothing is left."""
-        end = time.monotonic() + _CLEARING_SECONDS
-        rounds = 0
-        while not self._reap():
-            rounds += 1
-            if rounds > _GENTLE_ROUNDS:
-                os.kill(-1, signal.SIGKILL)  # whoever forks faster than it is found; this takes the worker as well
-            else:
-                self._kill_others()
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.0005)
-        return all(_empty(place) for place in SCRATCHES)
+        return self._scour() and all(_empty(place) for place in SCRATCHES)
 
     def _kill_others(self) -> None:
         for name in os.listdir("/proc"):

@@ -203,6 +203,10 @@ class WardenClient:
         """The other side is gone."""
         return Unavailable("warden_gone", "the warden is gone, and its boxes with it", "restart the gateway")
 
+    def cut_short(self) -> Exit:
+        """How a box ended whose other side is gone."""
+        return Exit(128 + 9, self.gone().code)
+
     @staticmethod
     def silent() -> Unavailable:
         """The other side does not answer."""
@@ -304,7 +308,7 @@ class WardenClient:
                 answer.set_exception(self.gone())
         for done in self._state.exits.values():
             if not done.done():
-                done.set_result(Exit(128 + 9, self.gone().code))
+                done.set_result(self.cut_short())
         self._state.exits.clear()
 
 

@@ -185,7 +185,8 @@ class Containers:
             "capabilities": measured.capabilities,
             "seccomp": measured.seccomp,
             "no_new_privs": measured.no_new_privs,
-            "groups": list(measured.groups),
+            # Docker puts every user into its own group once more.
+            "groups": [group for group in measured.groups if group != wanted.uid],
             "memory_limit": memory,
             "pids_limit": pids,
         }
