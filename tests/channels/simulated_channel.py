@@ -242,6 +242,17 @@ class SimulatedChannel:
             "mounts": [], "limits": {}, "lines": ["a box"],
         }  # fmt: skip
 
+    async def sandbox_list(self) -> Any:
+        return [
+            {
+                "id": "worker-1", "agent": "bruba-main", "backend": "bubblewrap", "state": "running",
+                "since": "", "image": "", "orphan": False,
+            }
+        ]  # fmt: skip
+
+    async def sandbox_stop(self, *, agent: str | None) -> Any:
+        return ["bruba-main"] if agent is None else [agent]
+
     async def sandbox_probe(self, *, agent: str) -> Any:
         check = {"id": "seccomp", "ok": True, "detail": "2", "remedy": ""}
         return {"agent": self._known(agent), "backend": "bubblewrap", "ok": True, "checks": [check]}

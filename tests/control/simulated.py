@@ -147,6 +147,17 @@ class SimulatedService(SimulatedDesk, SimulatedDoors):
             "limits": {}, "lines": ["a box"],
         }  # fmt: skip
 
+    async def sandbox_list(self) -> Any:
+        return [
+            {
+                "id": "worker-1", "agent": "bruba-main", "backend": "bubblewrap", "state": "running",
+                "since": "", "image": "", "orphan": False,
+            }
+        ]  # fmt: skip
+
+    async def sandbox_stop(self, *, agent: str | None) -> Any:
+        return ["bruba-main"] if agent is None else [agent]
+
     async def sandbox_probe(self, *, agent: str) -> Any:
         good = agent == "bruba-main"
         check = {"id": "seccomp", "ok": good, "detail": "2", "remedy": ""}

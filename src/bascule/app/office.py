@@ -29,6 +29,7 @@ from bascule.service.port import Caller, CallRequest, Heard
 from bascule.service.shapes import (
     AgentDetail,
     AgentRow,
+    BoxRow,
     CallReport,
     CheckBody,
     ErrorBody,
@@ -223,6 +224,23 @@ class Office(Answering, Doorkeeping):
         except BasculeError as error:
             check = CheckBody(id=error.code, ok=False, detail=error.message, remedy=error.remedy)
             return ProbeBody(agent=rules.id, backend=rules.sandbox.backend.value, ok=False, checks=[check])
+
+    async def sandbox_list(self) -> list[BoxRow]:
+        """See the protocol."""
+        return [
+            BoxRow(
+                id=found.id, agent=found.agent, backend=found.backend, state=found.state,
+                since=reports.instant(found.since) if found.since else "", image=found.image, orphan=found.is_orphan,
+            )
+            for found in await self._to.boxes.standing()
+        ]  # fmt: skip
+
+    async def sandbox_stop(self, *, agent: str | None) -> list[str]:
+        """See the protocol."""
+        chosen = [self._to.rules(agent).id] if agent is not None else sorted(self._to.policy.agents)
+        for name in chosen:
+            await self._to.boxes.stop(name)
+        return [str(name) for name in chosen]
 
     async def policy_files(self) -> PolicyFiles:
         """See the protocol."""

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import bascule
 from bascule.app import logs
+from bascule.app.programs import BoxPrograms
 from bascule.app.rehearsal import refuse_surprises
 from bascule.app.start import READY, tell_refusal
 from bascule.app.surfaces import Surfaces
@@ -30,8 +31,7 @@ from bascule.core.errors import BasculeError, Unavailable
 from bascule.gate import Boundary
 from bascule.host import accounts
 from bascule.host.policy_files import load
-from bascule.host.programs import HostPrograms
-from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
+from bascule.sandboxes.boxes import RoutedBoxes
 from bascule.sandboxes.warden.client import WardenClient
 from bascule.service.shapes import ErrorBody
 
@@ -39,6 +39,9 @@ LOG = logging.getLogger("bascule")
 
 HEAD_SECONDS = 60
 """Between two signed heads of a ledger that grew: what a thief of the disk could cut off unseen."""
+
+PRUNE_SECONDS = 60
+"""Between two looks for containers that are unused or too old; policy counts in hours and days."""
 
 _SINGLE = ErrorBody(
     code="single_uid",
@@ -120,11 +123,12 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
             "accounts_missing", f"{born.home} has no table of accounts", "start it with: bascule gateway start"
         )
     surfaces = Surfaces(loaded.policy, lambda line: LOG.info("%s", line))
+    boxes = RoutedBoxes(client, loaded.policy.agents, table.agents, os.geteuid())
     ground = Ground(
         home=born.home,
         loaded=loaded,
-        boxes=BubblewrapBoxes(client, loaded.policy.agents, table.agents, os.geteuid()),
-        programs=HostPrograms(),
+        boxes=boxes,
+        programs=BoxPrograms(boxes.docker.look),
         environment=os.environ,
         mode=_mode(table),
         ephemeral=born.kind == "connection",
@@ -143,7 +147,11 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
     try:
         async with open_house(ground) as house:
             server = Server(house.office, access, lambda: uids, _hello(ephemeral=ground.ephemeral))
-            await _attend(born, house, server, surfaces, stopping)
+            pruning = asyncio.ensure_future(_prune(boxes))
+            try:
+                await _attend(born, house, server, surfaces, stopping)
+            finally:
+                pruning.cancel()
     finally:
         client.close()
 
@@ -183,6 +191,13 @@ async def _attend(born: Inheritance, house: House, server: Server, surfaces: Sur
     for task in (serving, ended, ticking):
         task.cancel()
     await asyncio.gather(serving, ended, ticking, return_exceptions=True)
+
+
+async def _prune(boxes: RoutedBoxes) -> None:
+    """Let go of containers that policy keeps no longer."""
+    while True:
+        await asyncio.sleep(PRUNE_SECONDS)
+        await boxes.docker.prune()
 
 
 async def _tick(house: House) -> None:

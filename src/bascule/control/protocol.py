@@ -193,6 +193,8 @@ METHODS: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType(
         "ledger_lineage": (Field("seq", int),),
         "sandbox_explain": (_AGENT,),
         "sandbox_probe": (_AGENT,),
+        "sandbox_list": (),
+        "sandbox_stop": (_ANY_AGENT,),
         "policy_files": (),
         "send": (_AGENT, Field("text", str, longest=1 << 20), _MAYBE_SESSION),
         "shutdown": (),

@@ -62,6 +62,29 @@ class PipelineResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A box that lasts from call to call.
+
+    Attributes:
+        id: what its backend calls it.
+        agent: whose it is.
+        backend: what made it.
+        state: ``running`` or the backend's own word.
+        since: when it was made, in seconds since the epoch; 0 if that is not known.
+        image: what it was made from; empty for a box that is made from this machine.
+        is_orphan: a gateway that is gone left it behind.
+    """
+
+    id: str
+    agent: str
+    backend: str
+    state: str
+    since: float = 0.0
+    image: str = ""
+    is_orphan: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FileContent:
     """A regular file's bytes, at most the limit, with the identity that was opened."""
 

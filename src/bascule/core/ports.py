@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from bascule.core.answer import Approval, Grant, State
-from bascule.core.box import BoxKey, FileContent, PipelineRequest, PipelineResult
+from bascule.core.box import BoxKey, FileContent, PipelineRequest, PipelineResult, Standing
 from bascule.core.call import Bound, Call, Intent, Proposal
 from bascule.core.canonical import Json
 from bascule.core.confinement import Confinement, Mount
@@ -95,6 +95,13 @@ class Boxes(Protocol):
 
     async def stop(self, agent: AgentId | None) -> None:
         """End every box of one agent, or of all; returns when they are gone."""
+
+    async def standing(self) -> tuple[Standing, ...]:
+        """Return every box that lasts from call to call, orphans too.
+
+        Raises:
+            Unavailable: the backend cannot be asked.
+        """
 
 
 class Programs(Protocol):

@@ -95,7 +95,7 @@ class Snapshots:
 
     async def _shown(self, rules: AgentPolicy, *, fresh: bool) -> tuple[dict[Enforcement, str], str]:
         """Return what a box shows to be missing, and why ``tools/`` may not be mounted."""
-        if rules.sandbox.backend is not Backend.BUBBLEWRAP:
+        if rules.sandbox.backend is Backend.UNSAFE_NONE:
             reason = f"the {rules.sandbox.backend.value} backend is not built"
             return dict.fromkeys(SHOWN_BY_BOX, reason), ""
         try:

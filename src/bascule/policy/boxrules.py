@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from bascule.core.confinement import Limits
 from bascule.core.errors import Malformed
 from bascule.core.finding import Finding, Severity
-from bascule.core.policy import Backend, SandboxPolicy
+from bascule.core.policy import Backend, DockerPolicy, SandboxPolicy
 from bascule.policy.binds import BindRules, bind_problem, filter_env
 from bascule.policy.json5 import Document, Path, dotted
 from bascule.policy.places import Places
-from bascule.policy.schema.sandbox import Docker, Sandbox
+from bascule.policy.schema.sandbox import Docker, Prune, Sandbox
 
 _BACKENDS = {None: Backend.BUBBLEWRAP, "bubblewrap": Backend.BUBBLEWRAP, "docker": Backend.DOCKER}
 _BACKENDS |= {"unsafe-none": Backend.UNSAFE_NONE}
@@ -81,6 +81,8 @@ def sandbox_policy(
     if box.backend not in _BACKENDS:
         raise _refuse(document, (*path, "backend"), f"the backend {box.backend} is not carried out", "use bubblewrap")
     _check_binds(source, document, places)
+    if box.backend == "docker":
+        _check_docker(box, document, path)
     findings: list[Finding] = []
     if box.backend == "unsafe-none":
         detail = f"{source.agent}: programs run without a sandbox"
@@ -95,9 +97,46 @@ def sandbox_policy(
     if access is None:
         access = "none" if is_sandboxed(box) else "rw"
     policy = SandboxPolicy(
-        _BACKENDS[box.backend], network, access, bool(box.unsafe_single_uid), _limits(box, wall_seconds)
+        _BACKENDS[box.backend], network, access, bool(box.unsafe_single_uid), _limits(box, wall_seconds), _docker(box)
     )
     return policy, tuple(findings)
+
+
+_REFUSED = {
+    "setup_command": "a container is made from its image alone; put what it does into the image",
+    "dns": "a container has no network of its own to ask over",
+    "extra_hosts": "a container has no network of its own to reach them over",
+    "apparmor_profile": "Docker's own profile stays in force where AppArmor is",
+    "user": "a container runs under the agent's own account",
+}
+"""Keys of ``sandbox.docker`` that would be believed in; by field, with the reason."""
+
+
+def _check_docker(box: Sandbox, document: Document, path: Path) -> None:
+    docker = box.docker if box.docker is not None else Docker()
+    for name, why in _REFUSED.items():
+        if getattr(docker, name) is not None:
+            key = Docker.model_fields[name].alias or name
+            raise _refuse(document, (*path, "docker", key), f"is not carried out: {why}", "remove it")
+    if docker.read_only_root is False:
+        raise _refuse(document, (*path, "docker", "readOnlyRoot"), "a container's root is never writable", "remove it")
+    if docker.seccomp_profile is not None:
+        problem = "is not carried out: Docker's default filter and ours are in force"
+        raise _refuse(document, (*path, "docker", "seccompProfile"), problem, "remove it")
+    if box.scope == "shared" or (box.scope is None and box.per_session is False):
+        raise _refuse(document, (*path, "scope"), "agents never share a container", "use agent or session")
+
+
+def _docker(box: Sandbox) -> DockerPolicy:
+    docker, usual = box.docker if box.docker is not None else Docker(), DockerPolicy()
+    prune = box.prune if box.prune is not None else Prune()
+    return DockerPolicy(
+        docker.image if docker.image is not None else usual.image,
+        box.scope == "session" or (box.scope is None and bool(box.per_session)),
+        max(1, int(docker.cpus * 1000)) if docker.cpus is not None else usual.cpus,
+        prune.idle_hours * 3600 if prune.idle_hours is not None else usual.idle_seconds,
+        prune.max_age_days * 86_400 if prune.max_age_days is not None else usual.age_seconds,
+    )
 
 
 def _single_uid(box: Sandbox, agent: str) -> Iterator[Finding]:

@@ -11,7 +11,17 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from bascule.core.confinement import Limits
-from bascule.core.policy import AgentPolicy, ExecAsk, ExecEntry, ExecPolicy, ExecSecurity, Policy, Quota, Standing
+from bascule.core.policy import (
+    AgentPolicy,
+    DockerPolicy,
+    ExecAsk,
+    ExecEntry,
+    ExecPolicy,
+    ExecSecurity,
+    Policy,
+    Quota,
+    Standing,
+)
 
 
 class Direction(StrEnum):
@@ -88,6 +98,9 @@ def _agent(old: AgentPolicy, new: AgentPolicy) -> Iterator[Change]:
     yield from _ordered(new.id, "sandbox.workspaceAccess", ("none", "ro", "rw"), *access)
     if old.sandbox.backend is not new.sandbox.backend:
         yield Change(Direction.WIDER, new.id, "sandbox.backend", old.sandbox.backend.value, new.sandbox.backend.value)
+    for part in fields(DockerPolicy):
+        made = (getattr(old.sandbox.docker, part.name), getattr(new.sandbox.docker, part.name))
+        yield from _plain(new.id, f"sandbox.docker {part.name}", *made)
     single = (old.sandbox.unsafe_single_uid, new.sandbox.unsafe_single_uid)
     yield from _number(new.id, "sandbox.unsafeSingleUid", *single)
     for item in fields(Limits):

@@ -18,6 +18,7 @@ from bascule.service.shapes import (
     AgentRow,
     ApprovalDetail,
     ApprovalRow,
+    BoxRow,
     CallReport,
     ExplainBody,
     GrantRow,
@@ -331,6 +332,12 @@ class Service(Protocol):
 
     async def sandbox_probe(self, *, agent: str) -> ProbeBody:
         """Start the agent's boxes and report their self-tests."""
+
+    async def sandbox_list(self) -> list[BoxRow]:
+        """Return every box that lasts from call to call."""
+
+    async def sandbox_stop(self, *, agent: str | None) -> list[str]:
+        """End every box of an agent, or of all, and return whose; the next call makes new ones."""
 
     async def policy_files(self) -> PolicyFiles:
         """Return both policy files as they were read at start, whatever lies on disk now."""

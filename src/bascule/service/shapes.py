@@ -290,6 +290,18 @@ class ProbeBody(TypedDict):
     checks: list[CheckBody]
 
 
+class BoxRow(TypedDict):
+    """A box that lasts from call to call; ``orphan``: a gateway that is gone left it behind."""
+
+    id: str
+    agent: str
+    backend: str
+    state: str
+    since: str
+    image: str
+    orphan: bool
+
+
 class ExplainBody(TypedDict):
     """Which box an agent gets and which key says so; ``lines`` is the same for people."""
 

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bascule.core.box import BoxKey, PipelineRequest, PipelineResult
+from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
 from bascule.core.confinement import Mount
 from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import AgentId, cli_session
@@ -107,6 +107,14 @@ class BubblewrapBoxes:
         except Unavailable as error:
             if error.code != "warden_gone":  # then its boxes are gone too: the kernel ends its whole namespace
                 raise
+
+    async def standing(self) -> tuple[Standing, ...]:
+        """Return the file workers that are warm."""
+        return tuple(
+            Standing(f"worker-{worker.box.number}", key.agent, "bubblewrap", "running")
+            for key, worker in self._workers.items()
+            if worker.usable
+        )
 
     def _policy(self, agent: AgentId) -> AgentPolicy:
         if agent not in self._agents or agent not in self._uids:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bascule.core.box import BoxKey, PipelineRequest, PipelineResult
+from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
 from bascule.core.confinement import Mount
 from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import AgentId, cli_session
@@ -166,6 +166,20 @@ class DockerBoxes:
             if (idle or old) and not container.turn.locked():
                 del self._containers[scope]
                 await self._end(container)
+
+    async def standing(self) -> tuple[Standing, ...]:
+        """Return every container of this home that Docker knows.
+
+        Raises:
+            Unavailable: Docker does not answer.
+        """
+        return tuple(
+            Standing(
+                str(row["id"])[:12], str(row["agent"]), "docker", str(row["state"]), float(row["created"]),
+                str(row["image"]), bool(row["orphan"]),
+            )
+            for row in await self._client.containers()
+        )  # fmt: skip
 
     # -- containers
 

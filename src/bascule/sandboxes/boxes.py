@@ -1,0 +1,69 @@
+"""Every agent's boxes by the backend its policy names: implements :class:`bascule.core.ports.Boxes`.
+
+Stops: a call of an agent running in another backend's box than policy says. Moving an agent is a change of one key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
+from bascule.core.confinement import Mount
+from bascule.core.errors import Unavailable
+from bascule.core.ids import AgentId
+from bascule.core.policy import AgentPolicy, Backend
+from bascule.core.ports import Boxes, Files
+from bascule.core.posture import Posture
+from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
+from bascule.sandboxes.docker.backend import DockerBoxes
+from bascule.sandboxes.warden.client import WardenClient
+
+
+class RoutedBoxes:
+    """Both backends over one warden."""
+
+    def __init__(
+        self,
+        client: WardenClient,
+        agents: Mapping[AgentId, AgentPolicy],
+        uids: Mapping[AgentId, int],
+        gateway_uid: int,
+    ) -> None:
+        """Use ``client``; ``uids`` are the agents' kernel uids as the host counts."""
+        self._agents = agents
+        self._bubblewrap = BubblewrapBoxes(client, agents, uids, gateway_uid)
+        self.docker = DockerBoxes(client, agents, uids, gateway_uid)
+
+    def _of(self, agent: AgentId) -> Boxes:
+        rules = self._agents.get(agent)
+        if rules is None:
+            raise Unavailable("agent_without_account", f"agent {agent} has no account here", "restart the gateway")
+        if rules.sandbox.backend is Backend.UNSAFE_NONE:
+            raise Unavailable("backend_not_built", f"the {rules.sandbox.backend.value} backend is not built")
+        return self.docker if rules.sandbox.backend is Backend.DOCKER else self._bubblewrap
+
+    async def files(self, key: BoxKey, mounts: tuple[Mount, ...] = ()) -> Files:
+        """See :class:`bascule.core.ports.Boxes`."""
+        return await self._of(key.agent).files(key, mounts)
+
+    async def run(self, request: PipelineRequest) -> PipelineResult:
+        """See :class:`bascule.core.ports.Boxes`."""
+        return await self._of(request.key.agent).run(request)
+
+    async def posture(self, agent: AgentId, *, fresh: bool = False) -> Posture:
+        """See :class:`bascule.core.ports.Boxes`."""
+        return await self._of(agent).posture(agent, fresh=fresh)
+
+    async def stop(self, agent: AgentId | None) -> None:
+        """See :class:`bascule.core.ports.Boxes`; one backend that cannot stop keeps the other from nothing."""
+        try:
+            await self.docker.stop(agent)
+        finally:
+            await self._bubblewrap.stop(agent)
+
+    async def standing(self) -> tuple[Standing, ...]:
+        """See :class:`bascule.core.ports.Boxes`; Docker is asked only where policy names it."""
+        found = await self._bubblewrap.standing()
+        if any(rules.sandbox.backend is Backend.DOCKER for rules in self._agents.values()):
+            found += await self.docker.standing()
+        return found
