@@ -102,7 +102,7 @@ def sandbox_policy(
     return policy, tuple(findings)
 
 
-_REFUSED = {
+_NOT_CARRIED = {
     "setup_command": "a container is made from its image alone; put what it does into the image",
     "dns": "a container has no network of its own to ask over",
     "extra_hosts": "a container has no network of its own to reach them over",
@@ -114,7 +114,7 @@ _REFUSED = {
 
 def _check_docker(box: Sandbox, document: Document, path: Path) -> None:
     docker = box.docker if box.docker is not None else Docker()
-    for name, why in _REFUSED.items():
+    for name, why in _NOT_CARRIED.items():
         if getattr(docker, name) is not None:
             key = Docker.model_fields[name].alias or name
             raise _refuse(document, (*path, "docker", key), f"is not carried out: {why}", "remove it")

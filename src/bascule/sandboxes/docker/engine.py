@@ -108,7 +108,7 @@ class Engine:
             raise _refused(status, errors[-1] if errors else content)
         found = self.image(name)
         if found is None:
-            raise Unavailable("docker_image", f"Docker took {name[:100]} and does not have it")
+            raise Unavailable("image_missing", f"Docker took {name[:100]} and does not have it")
         return str(found["Id"])
 
     def _found(self, path: str) -> Mapping[str, Any] | None:
