@@ -140,8 +140,8 @@ class ContainerLine(WardenClient):
         super().understand(known)
 
     def _answer_of(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        number = body["id"]
-        if not isinstance(number, int) or not self.awaits(number):
+        number = _number(body["id"])
+        if not self.awaits(number):
             raise ValueError("an answer to nothing")
         if body["ok"] is not True:
             code = body["code"]

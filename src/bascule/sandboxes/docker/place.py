@@ -8,6 +8,7 @@ container sees this one directory, to read.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
@@ -62,8 +63,9 @@ class Place:
 
     def _leave(self) -> None:
         self._listener.close()
-        (self._directory / _NAME).unlink(missing_ok=True)
-        if self._directory.is_dir():
+        with contextlib.suppress(OSError):
+            (self._directory / _NAME).unlink()
+        with contextlib.suppress(OSError):
             self._directory.rmdir()
 
     async def accept(self, uid: int, seconds: float) -> socket.socket:

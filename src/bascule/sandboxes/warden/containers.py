@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +40,7 @@ from bascule.sandboxes.warden.limits import in_force
 from bascule.sandboxes.warden.stage import BOX_CANARY, BOX_CODE, Agent, Bind, granted_binds, own_binds, secrets_in
 from bascule.sandboxes.warden.tightening import Source, tighten
 
+_REMOVAL_SECONDS = 15.0
 _SCRATCH_BYTES = 64 << 20
 _CODE = (
     ("", "sandboxes/worker"),
@@ -209,8 +211,14 @@ class Containers:
         wanted |= {LABEL_AGENT: request.agent} if request.agent is not None else {}
         wanted |= {LABEL_PLACE: request.place} if request.place else {}
         engine = self._engine()
-        for found in engine.containers(wanted):
-            engine.remove(str(found["Id"]))
+        end = time.monotonic() + _REMOVAL_SECONDS
+        while left := engine.containers(wanted):
+            if time.monotonic() > end:
+                raise Unavailable("docker_silent", f"Docker does not remove {len(left)} containers")
+            for found in left:
+                engine.remove(str(found["Id"]))
+            # One that is being removed already is not gone yet.
+            time.sleep(0.02)
         return {}
 
     def list(self) -> Mapping[str, Json]:

@@ -1,0 +1,48 @@
+"""A pretended engine on a real socket, that answers as a test wants."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+VERSION = b'{"ApiVersion":"1.47","MinAPIVersion":"1.24"}'
+
+
+def answer(body: bytes, status: int = 200) -> bytes:
+    """A whole answer."""
+    return b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+
+
+@contextmanager
+def pretended(folder: Path, answers: list[bytes | None]) -> Iterator[tuple[str, list[bytes]]]:
+    """Serve each answer to one connection, None never; yield the socket's path and what was asked."""
+    path = folder / "engine.sock"
+    asked: list[bytes] = []
+    held: list[socket.socket] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            for each in answers:
+                with suppress(OSError):
+                    connection, _ = listener.accept()
+                    held.append(connection)
+                    asked.append(connection.recv(1 << 16))
+                    if asked[-1].startswith(b"POST"):  # its body comes by itself
+                        asked[-1] += connection.recv(1 << 16)
+                    if each is not None:
+                        connection.sendall(each)
+                        connection.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield str(path), asked
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+    for connection in held:
+        connection.close()
