@@ -120,14 +120,14 @@ def policies(home: Path) -> dict[AgentId, AgentPolicy]:
 
 
 @contextmanager
-def grounded(home: Path, mode: str) -> Iterator[Ground]:
-    """Start a warden in one of the two modes."""
+def grounded(home: Path, mode: str, engine: str = daemon.SOCKET) -> Iterator[Ground]:
+    """Start a warden in one of the modes: ``root``, ``rootless``, or ``docker``, which is root with containers."""
     home.mkdir(parents=True, exist_ok=True)
     if mode in {"root", "docker"}:
         uids, gateway = {ONE: ROOT_BASE + 1, TWO: ROOT_BASE + 2}, ROOT_BASE
         if mode == "docker":
             daemon.record(home)
-        connection = _start(home, uids, gateway, None)
+        connection = _start(home, uids, gateway, None, engine)
     else:
         uids, gateway = {ONE: RANGE, TWO: RANGE + 1}, USER
         connection = _start_as_user(home)
@@ -138,9 +138,11 @@ def grounded(home: Path, mode: str) -> Iterator[Ground]:
         connection.close()
 
 
-def _start(home: Path, uids: dict[AgentId, int], gateway: int, subordinate: Subordinate | None) -> socket.socket:
+def _start(
+    home: Path, uids: dict[AgentId, int], gateway: int, subordinate: Subordinate | None, engine: str = daemon.SOCKET
+) -> socket.socket:
     config = config_here(str(home), uids, gateway, canary=f"{home}/state/{CANARY}")
-    config = replace(config, engine=daemon.SOCKET)
+    config = replace(config, engine=engine)
     owner = home.stat().st_uid
     return start_warden(Start(str(home), owner, gateway, uids, lambda fd: warden_command(config, fd), subordinate))
 

@@ -35,6 +35,7 @@ from bascule.sandboxes.warden.client import Measurement, WardenClient
 from bascule.sandboxes.warden.container_requests import Contain
 from bascule.sandboxes.warden.stage import BOX_CANARY
 
+_CONNECT_SECONDS = 8.0
 _START_SECONDS = 15.0
 _OPERATION_SECONDS = 30.0
 
@@ -223,7 +224,7 @@ class DockerBoxes:
             )  # fmt: skip
             measured = (await self._client.contain(request)).measured
             try:
-                connection = await place.accept(self._uids[key.agent], _START_SECONDS)
+                connection = await place.accept(self._uids[key.agent], _CONNECT_SECONDS)
             except BaseException:
                 await asyncio.shield(self._discharge(key.agent, place.name))
                 raise

@@ -20,6 +20,7 @@ OLDEST, NEWEST = (1, 41), (1, 51)
 """Versions of the engine's language this was written for; within them the engine's own is used."""
 
 _LARGEST_ANSWER = 4 << 20
+_FIRST_SECONDS = 4.0
 _GONE = frozenset({304, 404, 409})
 """Already stopped, already gone, being removed."""
 
@@ -53,7 +54,7 @@ class Engine:
             Unavailable: no engine, or one too old or too new.
         """
         if not self._prefix:
-            said = self._json("GET", "/version")
+            said = self._first()
             least, most = _parsed(said.get("MinAPIVersion", "1.12")), _parsed(said.get("ApiVersion"))
             spoken = min(most, NEWEST)
             if spoken < OLDEST or spoken < least:
@@ -127,8 +128,13 @@ class Engine:
             return _read(content) if content and 200 <= status < 300 else {}
         raise _refused(status, content)
 
-    def _json(self, method: str, path: str) -> Mapping[str, Any]:
-        status, content = self._exchange(method, path, None)
+    def _first(self) -> Mapping[str, Any]:
+        """Ask what costs an engine nothing, so that one that hangs is noticed at once."""
+        patient, self._seconds = self._seconds, min(self._seconds, _FIRST_SECONDS)
+        try:
+            status, content = self._exchange("GET", "/version", None)
+        finally:
+            self._seconds = patient
         if status != 200:
             raise _refused(status, content)
         return dict(_read(content))
