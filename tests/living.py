@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.sandboxes import daemon
+
 from bascule.control import place
 from bascule.control.client import Client
 
@@ -33,8 +35,8 @@ def verb(home: Path, *words: str, text: str | None = None, **environment: str) -
 class Living:
     """A home whose gateway can be started, spoken to, killed and started again."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    def __init__(self, home: Path, backend: str = "bubblewrap") -> None:
+        self.home, self.backend = home, backend
         self._client: Client | None = None
 
     # -- the machine's side
@@ -122,15 +124,23 @@ def codes(report: Mapping[str, Any]) -> set[str]:
 
 
 @contextmanager
-def living(home: Path, prepare: Callable[[Living], None] = lambda _made: None, **environment: str) -> Iterator[Living]:
-    """Make a home with the five-agent team, let ``prepare`` change it, and run its gateway until the end."""
+def living(
+    home: Path, prepare: Callable[[Living], None] = lambda _made: None, backend: str = "bubblewrap", **environment: str
+) -> Iterator[Living]:
+    """Make a home with the five-agent team, let ``prepare`` change it, and run its gateway until the end.
+
+    ``backend`` is that of every agent whose own section names none.
+    """
     done = verb(home, "init", "--team", "bruba")
     assert done.returncode == 0, done.stderr
-    made = Living(home)
+    made = Living(home, backend)
     # Many homes run side by side in the tests; those that want a port name one of their own.
     made.change(
         "bascule.json5", lambda text: text.replace("\n{\n", "\n{\n  gateway: { http: { enabled: false } },\n", 1)
     )
+    if backend == "docker":
+        made.change("bascule.json5", lambda text: text.replace('backend: "bubblewrap"', 'backend: "docker"', 1))
+        daemon.record(home)
     prepare(made)
     made.start(**environment)
     try:

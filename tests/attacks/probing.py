@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.living import MAIN, Living, content
+
+BACKENDS = ("bubblewrap", "docker")
+"""An attack is tried in each."""
 
 PROGRAM = Path(__file__).with_name("inside.py")
 WRITING = "tools/inside-writing.py"
@@ -21,7 +25,11 @@ def list_probe(made: Living, agent: str = MAIN) -> None:
     """Put the program into the agent's ``tools/``, once for an entry that writes and once for one that does not."""
     python, library = Path(sys.executable).resolve(), Path(sysconfig.get_path("stdlib")).resolve()
     # Extension modules stand for themselves, so that the libraries they load come along.
-    needs = [str(python), str(library), *sorted(glob.glob(f"{library}/lib-dynload/_ctypes.*"))]
+    extensions = sorted(glob.glob(f"{library}/lib-dynload/_ctypes.*"))
+    if made.backend == "docker":
+        python, library = Path("/usr/bin/python3.11"), Path("/usr/lib/python3.11")
+        extensions = [f"{library}/lib-dynload/_ctypes.cpython-311-{os.uname().machine}-linux-gnu.so"]
+    needs = [str(python), str(library), *extensions]
     for name in (READING, WRITING):
         path = made.root(agent) / name
         path.write_text(f"#!{python} -IS\n" + PROGRAM.read_text())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.attacks.canaries import ASKED, NAMES, WORD, Canary, canaries, plant, spellings
-from tests.attacks.probing import PROGRAM, inside, list_probe, outside
+from tests.attacks.probing import BACKENDS, PROGRAM, inside, list_probe, outside
 from tests.living import Living, content, effect, living
 
 pytestmark = pytest.mark.live
@@ -31,8 +31,8 @@ READING = [
 """Every listed program, with the path wherever it takes one."""
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+@pytest.fixture(scope="module", params=BACKENDS)
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     def prepare(made: Living) -> None:
         plant(made)
         list_probe(made)
@@ -40,7 +40,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         script.write_text('#!/bin/sh\ncat "$@"\n')
         script.chmod(0o755)
 
-    with living(tmp_path_factory.mktemp("t02") / "home", prepare) as made, canaries(made) as known:
+    with living(tmp_path_factory.mktemp("t02") / "home", prepare, request.param) as made, canaries(made) as known:
         made.call("write", {"path": "memory/x.md", "content": OWN})
         yield made, known
 

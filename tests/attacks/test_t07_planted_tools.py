@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.attacks.canaries import manifest
-from tests.attacks.probing import WRITING, inside, list_probe, list_program, outside
+from tests.attacks.probing import BACKENDS, WRITING, inside, list_probe, list_program, outside
 from tests.living import Living, codes, content, effect, living
 
 pytestmark = pytest.mark.live
@@ -20,15 +20,15 @@ def script(path: Path, says: str) -> None:
     path.chmod(0o755)
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+@pytest.fixture(scope="module", params=BACKENDS)
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
     def prepare(made: Living) -> None:
         list_probe(made)
         for program in ("/bin/cp", "/bin/mv", "/usr/bin/tee", "/bin/ln", "/bin/mkdir", "/bin/rm"):
             list_program(made, program, writes=True)
         script(made.root() / "tools" / "show.sh", "shown")
 
-    with living(tmp_path_factory.mktemp("t07") / "home", prepare) as made:
+    with living(tmp_path_factory.mktemp("t07") / "home", prepare, request.param) as made:
         made.call("write", {"path": "workspace/evil.sh", "content": "#!/bin/sh\necho planted\n"})
         yield made
 

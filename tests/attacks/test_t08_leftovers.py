@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.attacks.probing import READING, WRITING, inside, list_probe, outside
+from tests.attacks.probing import BACKENDS, READING, WRITING, inside, list_probe, outside
 from tests.living import Living, content, living
 
 pytestmark = pytest.mark.live
@@ -20,9 +20,9 @@ LEFT_INSIDE = {"file in /tmp", "file in /dev/shm"}
 """What a program box lets its program do, for as long as it lasts."""
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
-    with living(tmp_path_factory.mktemp("t08") / "home", list_probe) as made:
+@pytest.fixture(scope="module", params=BACKENDS)
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+    with living(tmp_path_factory.mktemp("t08") / "home", list_probe, request.param) as made:
         yield made
 
 
@@ -38,6 +38,15 @@ def processes_of(uid: int) -> list[str]:
             if f"Uid:\t{uid}\t" in Path(f"/proc/{pid}/status").read_text():
                 found.append(Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " "))
     return found
+
+
+def programs_of(uid: int) -> list[str]:
+    """What runs under an account besides what lasts from call to call: file worker and resident."""
+    return [
+        line
+        for line in processes_of(uid)
+        if "sandboxes.worker.main" not in line and "sandboxes.resident.main" not in line
+    ]
 
 
 def test_without_boxes_the_next_program_finds_it_all(word: str) -> None:
@@ -79,7 +88,7 @@ def test_the_next_box_finds_nothing(house: Living, word: str, tool: str) -> None
 def test_no_process_outlives_its_call(house: Living, word: str) -> None:
     for _ in range(3):
         inside(house, "leave", word)
-    assert [line for line in processes_of(house.uid()) if "sandboxes.worker.main" not in line] == []
+    assert programs_of(house.uid()) == []
     assert not list(Path("/tmp").glob(f"{word}*"))
 
 
@@ -94,7 +103,7 @@ def test_nothing_of_one_agent_reaches_another(house: Living, word: str) -> None:
 def test_an_ended_call_leaves_nothing_either(house: Living, word: str) -> None:
     report = house.call("exec", {"command": f"{READING} linger {word.encode().hex()}", "timeout": 1})
     assert report["outcome"]["exit"] > 128
-    assert [line for line in processes_of(house.uid()) if "sandboxes.worker.main" not in line] == []
+    assert programs_of(house.uid()) == []
     assert inside(house, "look_for", word) == {}
 
 

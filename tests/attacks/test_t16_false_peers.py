@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.attacks.probing import inside, list_probe
+from tests.attacks.probing import BACKENDS, inside, list_probe
 from tests.living import Living, content, living
 from tests.sandboxes.boxed import ONE, Ground, grounded, within
 
@@ -22,9 +22,9 @@ from bascule.control.protocol import HEADER
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
-    with living(tmp_path_factory.mktemp("t16") / "home", list_probe) as made:
+@pytest.fixture(scope="module", params=BACKENDS)
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+    with living(tmp_path_factory.mktemp("t16") / "home", list_probe, request.param) as made:
         yield made
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.attacks.probing import READING, WRITING, inside, list_probe, outside
+from tests.attacks.probing import BACKENDS, READING, WRITING, inside, list_probe, outside
 from tests.living import Living, content, effect, living
 
 pytestmark = pytest.mark.live
@@ -82,10 +82,12 @@ def listening(workspace: Path) -> Iterator[Listeners]:
         made.close()
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Living, Listeners]]:
+@pytest.fixture(scope="module", params=BACKENDS)
+def house(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Living, Listeners]]:
     with ExitStack() as stack:
-        made = stack.enter_context(living(tmp_path_factory.mktemp("t17") / "home", list_probe))
+        made = stack.enter_context(living(tmp_path_factory.mktemp("t17") / "home", list_probe, request.param))
         yield made, stack.enter_context(listening(made.root() / "workspace"))
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bascule.core.errors import Unavailable
+from bascule.core.paths import BOX_ROOT, OWN_DIRECTORIES
 from bascule.sandboxes.bubblewrap.argv import ENVIRONMENT
 from bascule.sandboxes.seccomp import box_filter
 from bascule.sandboxes.warden.client import Exit, RunningBox, WardenClient
@@ -64,8 +65,8 @@ class ContainerLine(WardenClient):
 
     def _order(self, number: int, request: RunProgram) -> bytes:
         command = program_command(request, self._agent_root)
-        own = ["workspace", "memory", "output"] if request.writable else []
-        places = ("/workspace", self._agent_root)
+        own = OWN_DIRECTORIES if request.writable else ()
+        places = (BOX_ROOT, self._agent_root)
         granted = granted_binds(request.mounts, self._shared)
         order = {
             "id": number,
@@ -82,7 +83,7 @@ class ContainerLine(WardenClient):
                 *(bind.target for bind in granted if bind.writable),
             ],
             "limits": limits_json(request.limits),
-            "environment": dict(ENVIRONMENT),
+            "environment": {**ENVIRONMENT, "PWD": BOX_ROOT},
             "filter": self._filter,
         }
         message = json.dumps(order).encode()
