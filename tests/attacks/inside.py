@@ -183,7 +183,8 @@ def processes() -> dict[str, str]:
 def every_file() -> Iterator[str]:
     """Every regular file in the box but the kernel's and Python's, which this program brought along itself."""
     own = {"/proc", "/sys", os.path.realpath(os.path.dirname(os.__file__))}
-    for folder, folders, names in os.walk("/"):
+    # Where the root itself may not be listed, what lies in it may still be walked.
+    for folder, folders, names in (found for start in ("/", "/workspace") for found in os.walk(start)):
         folders[:] = [name for name in folders if os.path.join(folder, name) not in own]
         paths = (os.path.join(folder, name) for name in names)
         yield from (path for path in paths if stat.S_ISREG(os.lstat(path).st_mode))

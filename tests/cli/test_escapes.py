@@ -51,6 +51,9 @@ ASKING: list[tuple[str, ...]] = [
     ("ledger", "show", "7", "--lineage"),
     ("sandbox", "explain", "bruba-main"),
     ("sandbox", "probe", "bruba-main"),
+    ("sandbox", "list"),
+    ("sandbox", "stop", "bruba-main"),
+    ("sandbox", "recreate", "bruba-main"),
 ]
 
 OFFLINE: list[tuple[str, ...]] = [
@@ -63,6 +66,7 @@ OFFLINE: list[tuple[str, ...]] = [
     ("call", "--batch", ARGUMENT.replace("\0", "")),
     ("call", "--batch", "-"),
     ("approvals", "approve", ARGUMENT),
+    ("sandbox", "build", "--image", ARGUMENT),
     (ARGUMENT,),
     ("status", ARGUMENT),
     ("status", f"--{ARGUMENT}"),

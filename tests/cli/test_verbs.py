@@ -19,6 +19,7 @@ LISTS = [
     ("ledger", "tail"),
     ("ledger", "show", "7", "--lineage"),
     ("pairing", "list"),
+    ("sandbox", "list"),
 ]
 OBJECTS = [
     ("status",),
@@ -34,6 +35,8 @@ OBJECTS = [
     ("ledger", "show", "7"),
     ("sandbox", "explain", "bruba-main"),
     ("sandbox", "probe", "bruba-main"),
+    ("sandbox", "stop", "bruba-main"),
+    ("sandbox", "stop", "--all"),
     ("send", "bruba-main", "hello"),
 ]
 
@@ -231,3 +234,15 @@ def test_control_c_is_status_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("bascule.cli.launch.connect", interrupted)
     assert inside(tmp_path, "status").status == 130
     assert inside(tmp_path, "call", "a", "fine").status == 130
+
+
+@pytest.mark.parametrize("verb", ["stop", "recreate"])
+def test_everybodys_boxes_are_ended_only_by_that_word(tmp_path: Path, verb: str) -> None:
+    assert inside(tmp_path, "sandbox", verb).status == 2
+    assert inside(tmp_path, "sandbox", verb, "bruba-main", "--all").status == 2
+
+
+def test_recreate_says_whether_each_holds(tmp_path: Path) -> None:
+    good, bad = inside(tmp_path, "sandbox", "recreate", "--all"), inside(tmp_path, "sandbox", "recreate", "other")
+    assert (good.status, bad.status) == (0, 1)
+    assert "bruba-main (bubblewrap): as it must be" in good.out

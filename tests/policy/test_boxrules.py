@@ -8,7 +8,7 @@ import pytest
 from tests.policy.making import checks, compiled
 
 from bascule.core.errors import Malformed
-from bascule.core.policy import Backend, SandboxPolicy
+from bascule.core.policy import Backend, DockerPolicy, SandboxPolicy
 
 
 def box(shared: Any = None, own: Any = None, **tools: Any) -> SandboxPolicy:
@@ -56,6 +56,15 @@ def test_limits_take_the_smallest_word() -> None:
         ({"docker": {"binds": ["/etc:/x"]}}, "agents.list[0].sandbox.docker.binds[0]"),
         ({"docker": {"binds": ["/h/agents/a/x:/x", "/srv/x:/x"]}}, "binds[1]"),
         ({"docker": {"binds": ["/h/agents/b/x:/x"]}}, "outside_allowed_roots"),
+        ({"backend": "docker", "docker": {"setupCommand": "id"}}, "agents.list[0].sandbox.docker.setupCommand"),
+        ({"backend": "docker", "docker": {"dns": ["1.1.1.1"]}}, "sandbox.docker.dns"),
+        ({"backend": "docker", "docker": {"extraHosts": ["a:1.1.1.1"]}}, "sandbox.docker.extraHosts"),
+        ({"backend": "docker", "docker": {"apparmorProfile": "mine"}}, "sandbox.docker.apparmorProfile"),
+        ({"backend": "docker", "docker": {"seccompProfile": "mine"}}, "sandbox.docker.seccompProfile"),
+        ({"backend": "docker", "docker": {"user": "0:0"}}, "sandbox.docker.user"),
+        ({"backend": "docker", "docker": {"readOnlyRoot": False}}, "never writable"),
+        ({"backend": "docker", "scope": "shared"}, "never share"),
+        ({"backend": "docker", "perSession": False}, "never share"),
         ({"docker": {"network": "container:x", "dangerouslyAllowContainerNamespaceJoin": True}}, "container"),
     ],
 )
@@ -69,6 +78,22 @@ def test_what_is_not_carried_out_is_refused_at_its_place(own: Any, says: str) ->
 def test_the_seeds_shared_mounts_pass() -> None:
     binds = ["/h/shared/packets:/workspaces/shared/packets:rw", "/h/shared/repo:/workspaces/shared/repo:ro"]
     assert box({"docker": {"binds": binds}}).backend is Backend.BUBBLEWRAP
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "wanted"),
+    [
+        ({}, {}, DockerPolicy()),
+        ({"docker": {"image": "a:1", "cpus": 2}}, {"docker": {"cpus": 0.5}}, DockerPolicy("a:1", cpus=500)),
+        ({"scope": "session"}, {}, DockerPolicy(per_session=True)),
+        ({"scope": "session"}, {"scope": "agent"}, DockerPolicy()),
+        ({"perSession": True}, {}, DockerPolicy(per_session=True)),
+        ({"prune": {"idleHours": 0, "maxAgeDays": 1}}, {}, DockerPolicy(idle_seconds=0, age_seconds=86_400)),
+        ({"docker": {"cpus": 0.0001}}, {}, DockerPolicy(cpus=1)),
+    ],
+)
+def test_what_containers_are_made_from(shared: Any, own: Any, wanted: DockerPolicy) -> None:
+    assert box({"backend": "docker", **shared}, own).docker == wanted
 
 
 def test_no_sandbox_and_dropped_variables_are_found() -> None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from bascule.sandboxes.docker.argv import LABEL_HOME
+from bascule.sandboxes.docker.build import debian_image
 from bascule.sandboxes.docker.engine import Engine
 from bascule.sandboxes.docker.record import DEFAULT_IMAGE, FILE, Image, write
 from bascule.sandboxes.warden.config import engine_socket
@@ -17,7 +18,7 @@ SOCKET = engine_socket(os.environ.get("DOCKER_HOST", ""))
 def record(home: Path) -> None:
     """Give a home the record of the image that was built before the tests."""
     found = Engine(SOCKET).image(DEFAULT_IMAGE)
-    assert found is not None, f"no image {DEFAULT_IMAGE} at {SOCKET}: run scripts/docker"
+    assert found is not None, f"no image {DEFAULT_IMAGE} at {SOCKET}: run scripts/engine"
     path = home / FILE
     path.write_text(json.dumps(write({DEFAULT_IMAGE: Image(str(found["Id"]), "debian")})))
     path.chmod(0o644)
@@ -32,3 +33,14 @@ def kill_containers(home: Path) -> None:
     """Remove them as an operator with Docker's own program would."""
     for container in containers(home):
         Engine(SOCKET).remove(container)
+
+
+def build() -> None:
+    """Build the image containers start from, unless the engine has it."""
+    engine = Engine(SOCKET, 600.0)
+    if engine.image(DEFAULT_IMAGE) is None:
+        debian_image(engine, DEFAULT_IMAGE, "http://deb.debian.org/debian")
+
+
+if __name__ == "__main__":
+    build()

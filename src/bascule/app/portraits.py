@@ -12,7 +12,7 @@ from bascule.core.canonical import Json
 from bascule.core.confinement import Limits
 from bascule.core.facts import Enforcement
 from bascule.core.paths import BOX_ROOT, OWN_DIRECTORIES
-from bascule.core.policy import AgentPolicy
+from bascule.core.policy import AgentPolicy, Backend
 from bascule.core.ports import Tool
 from bascule.core.posture import Posture
 from bascule.judge import offered
@@ -116,6 +116,7 @@ def explain(rules: AgentPolicy, missing: Mapping[Enforcement, str], tolerated: S
         f"{root}/tools -> {BOX_ROOT}/tools (read-only, may be run)",
         "/tmp (empty, gone with the call)",  # noqa: S108 -- the name inside a box
         "for a program: itself, what its entry needs, their libraries, and nothing else",
+        *_container(rules),
     ]
     lines = [
         f"{rules.id} runs in {rules.sandbox.backend.value} boxes" + ("" if tolerated else ", under its own account"),
@@ -134,6 +135,18 @@ def explain(rules: AgentPolicy, missing: Mapping[Enforcement, str], tolerated: S
         limits=limits(rules.sandbox.limits),
         lines=lines,
     )
+
+
+def _container(rules: AgentPolicy) -> list[str]:
+    """What only a container has."""
+    if rules.sandbox.backend is not Backend.DOCKER:
+        return []
+    docker = rules.sandbox.docker
+    whose = "each session" if docker.per_session else "the agent"
+    return [
+        f"all of it from the image {docker.image}, in one container for {whose}, cleared after every call",
+        f"processors: {docker.cpus / 1000:g}; unused for {docker.idle_seconds // 3600} h it ends (0: never)",
+    ]
 
 
 def probe(rules: AgentPolicy, posture: Posture) -> ProbeBody:
