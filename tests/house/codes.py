@@ -19,6 +19,7 @@ POSITIONS = {
     "Unavailable": 0,
     "Tampered": 0,
     "RefusedError": 0,
+    "PlaceError": 0,
     "failed": 0,
     "deny": 1,
     "ask": 1,

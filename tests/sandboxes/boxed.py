@@ -38,6 +38,7 @@ from bascule.sandboxes.docker.backend import DockerBoxes
 from bascule.sandboxes.warden.client import WardenClient
 from bascule.sandboxes.warden.config import config_here, warden_command
 
+HERE = Path(__file__).resolve().parents[2]
 SOURCE = str(Path(bascule.__file__).resolve().parents[1])
 ONE, TWO = AgentId("one"), AgentId("two")
 KEY = BoxKey(ONE, cli_session(ONE))
@@ -153,7 +154,11 @@ def _start_as_user(home: Path) -> socket.socket:
     with ours, theirs:
         words = [sys.executable, "-P", str(Path(__file__).resolve()), str(home), str(theirs.fileno())]
         subprocess.run(
-            words, pass_fds=[theirs.fileno()], check=True, timeout=60, env={**os.environ, "PYTHONPATH": SOURCE}
+            words,
+            pass_fds=[theirs.fileno()],
+            check=True,
+            timeout=60,
+            env={**os.environ, "PYTHONPATH": f"{SOURCE}:{HERE}"},
         )
         _, files, _, _ = socket.recv_fds(ours, 1, 1)
     return socket.socket(fileno=files[0])

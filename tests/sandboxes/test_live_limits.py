@@ -130,6 +130,7 @@ def test_stop_ends_one_agents_boxes_and_no_others(ground: Ground) -> None:
         sleeping = asyncio.create_task(boxed.run("sleep", long))
         while not plain("/usr/bin/pgrep", "-fx", f"/usr/bin/sleep {long}").stdout:
             await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)  # for whoever made the box to have said so
         await boxed.boxes.stop(ONE)
         assert plain("/usr/bin/pgrep", "-fx", f"/usr/bin/sleep {long}").stdout == b""
         return (await sleeping).exits, await boxed.boxes.files(other) is beside

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,17 @@ VERSION = b'{"ApiVersion":"1.47","MinAPIVersion":"1.24"}'
 def answer(body: bytes, status: int = 200) -> bytes:
     """A whole answer."""
     return b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+
+
+def whole(connection: socket.socket) -> bytes:
+    """A request with its body, which may come by itself."""
+    found = b""
+    while b"\r\n\r\n" not in found:
+        found += connection.recv(1 << 16)
+    length = re.search(rb"Content-Length: (\d+)", found)
+    while length and len(found.partition(b"\r\n\r\n")[2]) < int(length[1]):
+        found += connection.recv(1 << 16)
+    return found
 
 
 @contextmanager
@@ -31,9 +43,7 @@ def pretended(folder: Path, answers: list[bytes | None]) -> Iterator[tuple[str, 
                 with suppress(OSError):
                     connection, _ = listener.accept()
                     held.append(connection)
-                    asked.append(connection.recv(1 << 16))
-                    if asked[-1].startswith(b"POST"):  # its body comes by itself
-                        asked[-1] += connection.recv(1 << 16)
+                    asked.append(whole(connection))
                     if each is not None:
                         connection.sendall(each)
                         connection.close()

@@ -104,11 +104,9 @@ class Pipeline:
             for stream in (*self._collectors, *((self._feeder,) if self._feeder else ())):
                 stream.close()
         stdout, stderr = self._collectors
-        gone = self._client.gone()
-        if any(done.problem == gone.code for done in exits):
-            raise gone
         if any(done.problem for done in exits):
-            raise self._explained()
+            gone = self._client.gone()
+            raise gone if any(done.problem == gone.code for done in exits) else self._explained()
         return PipelineResult(
             tuple(done.status for done in exits),
             bytes(stdout.content),

@@ -122,6 +122,7 @@ class ContainerLine(WardenClient):
 
     def end(self) -> None:
         """End the container, and what runs in it, because the gateway wants it so."""
+        self.hear()  # what came before the end still counts
         self._is_ended = True
         self.close()
 

@@ -32,9 +32,11 @@ def parse(untrusted_message: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise OrderError("not JSON") from None
     del untrusted_message
-    if not isinstance(order, dict) or order.get("op") not in _TEXTS or not _is_number(order.get("id")):
+    if not isinstance(order, dict):
         raise OrderError("no order")
-    operation = order["op"]
+    operation = order.get("op")
+    if not isinstance(operation, str) or operation not in _TEXTS or not _is_number(order.get("id")):
+        raise OrderError("no order")
     for name in _TEXTS[operation]:
         if not isinstance(order.get(name), str) or "\0" in order[name]:
             raise OrderError(name)

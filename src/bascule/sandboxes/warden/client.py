@@ -106,7 +106,7 @@ class WardenClient:
 
     def listen(self) -> None:
         """Begin to take what the other side says."""
-        self._loop.add_reader(self._connection.fileno(), self._on_readable)
+        self._loop.add_reader(self._connection.fileno(), self.hear)
 
     def awaits(self, number: int) -> bool:
         """True if an answer with this number is waited for."""
@@ -267,7 +267,8 @@ class WardenClient:
             if not self._state.closed:
                 self._loop.remove_writer(self._connection.fileno())
 
-    def _on_readable(self) -> None:
+    def hear(self) -> None:
+        """Take what has come."""
         while not self._state.closed:
             try:
                 message = self._connection.recv(LARGEST_MESSAGE)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bascule.core.canonical import Json
-from bascule.core.errors import BasculeError
+from bascule.core.errors import BasculeError, Unavailable
 
 Job = Callable[[], Mapping[str, Json]]
 
@@ -73,9 +73,9 @@ class Errands:
             try:
                 said: dict[str, Json] = {"ok": True, **job()}
             except BasculeError as error:
-                said = refusal(error.code, error.message)
+                said = _refused(error)
             except (OSError, ValueError, KeyError, TypeError) as error:
-                said = refusal("docker_error", str(error))
+                said = _refused(Unavailable("docker_error", f"what was asked of Docker failed: {error}"))
             rest = memoryview(json.dumps(said).encode())
             while rest:
                 rest = rest[os.write(writing, rest) :]
@@ -104,7 +104,7 @@ class Errands:
         try:
             said = json.loads(bytes(errand.content))
         except ValueError:
-            said = refusal("docker_silent", "Docker did not answer in time")
+            said = _refused(Unavailable("docker_silent", "Docker did not answer in time"))
         self._answer({"id": errand.request, **said})
 
     def finish(self) -> None:
@@ -115,6 +115,6 @@ class Errands:
             del self._running[descriptor]
 
 
-def refusal(code: str, message: str) -> dict[str, Json]:
+def _refused(error: BasculeError) -> dict[str, Json]:
     """The answer of an errand that failed."""
-    return {"ok": False, "code": code, "message": message[:300]}
+    return {"ok": False, "code": error.code, "message": error.message[:300]}
