@@ -73,7 +73,7 @@ def hosts() -> list[str]:
         "localhost", "LOCALHOST", "localhost.", "localhost.localdomain", "ip6-localhost", "a.localhost", "broadcasthost",
         "metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal", "kubernetes.default.svc.cluster.local",
         "router.lan", "printer.local", "host.docker.internal", "gateway.docker.internal", "wpad", "1.0.0.127.in-addr.arpa",
-        "ⓛocalhost", "ⅼocalhost", "localhost\u3002", "①②⑦.⓪.⓪.①", "loca\u00adlhost", "\u200blocalhost", "localhost\t", " localhost",
+        "ⓛocalhost", "\u217cocalhost", "localhost\u3002", "①②⑦.⓪.⓪.①", "loca\u00adlhost", "\u200blocalhost", "localhost\t", " localhost",
         "127.0.0.1\t", "127.0.0.1:80\\@example.org", "example.org@127.0.0.1", "example.org:80@127.0.0.1", "127.0.0.1#example.org",
         "127.0.0.1?@example.org", "127.0.0.1\\.example.org", "[127.0.0.1]", "[localhost]", "[::1]example.org", "[::1].example.org",
         "0", "0x0", "00", "127.0.0.1.0", "0x7f.0.0.0x1.", "1e9", "-1", "+127.0.0.1", "127..0.1", "127,0,0,1",

@@ -22,6 +22,7 @@ from bascule.core.policy import AgentPolicy, Policy
 from bascule.core.posture import Posture
 from bascule.core.toolspec import ToolSpec
 from bascule.core.verdict import Decision
+from bascule.core.web import Fetched
 
 
 class Clock(Protocol):
@@ -109,6 +110,39 @@ class Programs(Protocol):
 
     async def resolve(self, word: str, policy: AgentPolicy) -> Program:
         """Resolve a bare name, an absolute path, or a path in the agent's ``tools/``; hash it. Never raises."""
+
+
+class Web(Protocol):
+    """The gateway's own client, which reaches what policy lets an agent reach."""
+
+    async def get(
+        self, agent: AgentId, url: str, *, most: int, seconds: float, headers: Mapping[str, str] | None = None
+    ) -> Fetched:
+        """Ask for one address and return the answer, each redirect judged like the first.
+
+        Args:
+            agent: for whom; its rules, its rate, its records.
+            url: the address.
+            most: bytes kept of the body.
+            seconds: for everything together.
+            headers: sent besides our own; with any, no redirect is followed.
+
+        Raises:
+            Malformed: the address, or one it leads to, does not parse.
+            NotPermitted: no rule allows it, or it resolves to an address that may not be connected to.
+            Unavailable: it does not answer, not in time, or too much was asked already.
+        """
+
+
+class Pages(Protocol):
+    """What makes text of a page, in a box."""
+
+    async def text(self, agent: AgentId, content: bytes, content_type: str, charset: str) -> str:
+        """Return the text of a page as a reader would see it, without what is hidden.
+
+        Raises:
+            Unavailable: there is no such box, or it did not answer in time.
+        """
 
 
 class Tool(Protocol):

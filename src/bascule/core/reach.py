@@ -132,20 +132,23 @@ class Ruling:
     """What the rules say of a destination.
 
     Attributes:
-        allowed: it may be connected to, at an address that passes its own check.
-        code: ``ok``, or the stable name of the refusal.
+        code: ``ok`` if it may be connected to at an address that passes its own check, else the name of the refusal.
         reason: one line.
         rule: the rule that decided, as written; empty if none did.
         private: the place is one that policy names as private.
         tls: a tunnel there must begin with a TLS handshake for the same host.
     """
 
-    allowed: bool
     code: str
     reason: str
     rule: str = ""
     private: bool = False
     tls: bool = False
+
+    @property
+    def allowed(self) -> bool:
+        """True if the destination may be connected to."""
+        return self.code == "ok"
 
 
 def destination(address: WebAddress, method: str) -> Destination:
@@ -158,22 +161,22 @@ def reach(wanted: Destination, policy: EgressPolicy) -> Ruling:
     place = f"{wanted.host}:{wanted.port}"
     for rule in policy.deny:
         if _covers(rule, wanted) and _path_denied(rule, wanted):
-            return Ruling(False, "host_denied", f"{place} is denied by {rule.written!r}", rule.written)
+            return Ruling("host_denied", f"{place} is denied by {rule.written!r}", rule.written)
     if wanted.method and wanted.method not in policy.methods:
-        return Ruling(False, "method_not_listed", f"the method {wanted.method[:20]} is not among those allowed")
+        return Ruling("method_not_listed", f"the method {wanted.method[:20]} is not among those allowed")
     private = PrivatePlace(wanted.host, wanted.port) in policy.private
     if private:
-        return Ruling(True, "ok", f"{place} is named as private", f"allowPrivate {place}", private=True)
+        return Ruling("ok", f"{place} is named as private", f"allowPrivate {place}", private=True)
     if not wanted.scheme and wanted.port == 80:
-        return Ruling(False, "tunnel_plain", f"{place} speaks plain HTTP, and a tunnel would hide which site is asked")
+        return Ruling("tunnel_plain", f"{place} speaks plain HTTP, and a tunnel would hide which site is asked")
     if is_local_name(wanted.host):
-        return Ruling(False, "host_local", f"{wanted.host} is no public name")
+        return Ruling("host_local", f"{wanted.host} is no public name")
     for rule in policy.allow:
         if not _covers(rule, wanted) or not _path_allowed(rule, wanted):
             continue
         tls = not wanted.scheme and (wanted.port == 443 or rule.scheme == "https")
-        return Ruling(True, "ok", f"{place} is allowed by {rule.written!r}", rule.written, tls=tls)
-    return Ruling(False, "host_not_listed", f"no rule allows {place}")
+        return Ruling("ok", f"{place} is allowed by {rule.written!r}", rule.written, tls=tls)
+    return Ruling("host_not_listed", f"no rule allows {place}")
 
 
 def _covers(rule: HostRule, wanted: Destination) -> bool:
