@@ -26,10 +26,10 @@ def test_silence_means_no_network_and_our_own_boxes() -> None:
 @pytest.mark.parametrize(
     ("shared", "own", "network"),
     [
-        ({"docker": {"network": "none"}}, {"docker": {"network": "bridge"}}, "bridge"),
-        ({"network": "none"}, {"docker": {"network": "bridge"}}, "bridge"),
+        ({"docker": {"network": "none"}}, {"docker": {"network": "bridge"}}, "proxy"),
+        ({"network": "none"}, {"docker": {"network": "bridge"}}, "proxy"),
         ({"network": "proxy"}, None, "proxy"),
-        ({"docker": {"network": "my-net"}}, None, "bridge"),
+        ({"docker": {"network": "my-net"}}, None, "proxy"),
         ({"docker": {"network": "bridge"}, "network": "none"}, None, "none"),
         ({"docker": {"network": "bridge"}}, {"network": "none"}, "none"),
         ({"docker": {"network": "none"}, "scope": "shared"}, {"docker": {"network": "bridge"}}, "none"),

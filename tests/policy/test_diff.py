@@ -46,7 +46,7 @@ def test_nothing_changes_nothing() -> None:
         (edited(agents__list__0__tools={"allow": ["read", "exec", "cron"]}), "wider", "tool cron"),
         (edited(agents__list__0__tools={"allow": ["read"]}), "narrower", "tool exec"),
         (edited(agents__list__0__sandbox={"network": "none"}), "narrower", "sandbox.network"),
-        (edited(agents__list__0__sandbox={"docker": {"network": "bridge"}}), "wider", "sandbox.network"),
+        (edited(agents__list__0__sandbox={"docker": {"network": "bridge"}}), "wider", "egress.allow"),
         (edited(agents__list__0__quota={"callsPerDay": 1}), "narrower", "quota calls_per_day"),
         (edited(agents__list__0__model="x/y"), "other", "model"),
         (edited(tools__exec={"security": "deny", "ask": "on-miss"}), "narrower", "exec security"),

@@ -13,6 +13,7 @@ from enum import StrEnum
 from bascule.core.confinement import Limits
 from bascule.core.ids import AgentId
 from bascule.core.paths import Layout
+from bascule.core.reach import EgressPolicy
 from bascule.core.surfaces import HttpPolicy, SignalPolicy
 from bascule.core.toolspec import ActionClass
 
@@ -115,7 +116,7 @@ class DockerPolicy:
 
 @dataclass(frozen=True, slots=True)
 class SandboxPolicy:
-    """Which box an agent gets. ``network`` is ``none``, ``proxy`` or ``bridge`` (carried as an open proxy).
+    """Which box an agent gets. ``network`` is ``none``, ``proxy`` or ``unsafe_bridge``; a bridge is read as ``proxy``.
 
     ``unsafe_single_uid`` tolerates boxes under the gateway's own account, where the machine gives no other.
     """
@@ -153,6 +154,7 @@ class AgentPolicy:
         prompts: absolute paths of its prompt files, in order.
         main_only: absolute paths (MEMORY.md) loaded in the operator's own sessions only.
         where: key of its section, for remedies.
+        egress: where it may connect.
     """
 
     id: AgentId
@@ -166,6 +168,7 @@ class AgentPolicy:
     prompts: tuple[str, ...] = ()
     main_only: tuple[str, ...] = ()
     where: str = ""
+    egress: EgressPolicy = field(default_factory=EgressPolicy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from bascule.policy.schema.sandbox import Docker, Prune, Sandbox
 
 _BACKENDS = {None: Backend.BUBBLEWRAP, "bubblewrap": Backend.BUBBLEWRAP, "docker": Backend.DOCKER}
 _BACKENDS |= {"unsafe-none": Backend.UNSAFE_NONE}
-_TIGHTNESS = ("none", "proxy", "bridge")
+_TIGHTNESS = ("none", "proxy", "bridge", "unsafe_bridge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ def sandbox_policy(
         findings.append(Finding("sandbox.unsafe_none", Severity.CRITICAL, detail, "set sandbox.backend to bubblewrap"))
     findings += _single_uid(box, source.agent)
     network = _network(box, document, path)
+    findings += _raw_bridge(network, _BACKENDS[box.backend], source.agent, document, path)
     if box.docker is not None and box.docker.env is not None:
         for name in filter_env(box.docker.env)[1]:
             detail = f"{source.agent}: the variable {name} is not passed into the box"
@@ -160,8 +161,18 @@ def _network(box: Sandbox, document: Document, path: Path) -> str:
         raise _refuse(document, (*path, "docker", "network"), problem, "use none or bridge")
     said: list[str] = [box.network] if box.network is not None else []
     if name is not None:
-        said.append("none" if name == "none" else "bridge")
+        said.append(name if name in ("none", "unsafe_bridge") else "bridge")
     return min(said, key=_TIGHTNESS.index, default="none")
+
+
+def _raw_bridge(network: str, backend: Backend, agent: str, document: Document, path: Path) -> Iterator[Finding]:
+    if network != "unsafe_bridge":
+        return
+    if backend is not Backend.DOCKER:
+        problem = "unsafe_bridge is a network of the docker backend"
+        raise _refuse(document, (*path, "network"), problem, "use proxy, or set sandbox.backend to docker")
+    detail = f"{agent}: its boxes reach the network without the proxy: no host rule holds, and nothing is recorded"
+    yield Finding("sandbox.unsafe_bridge", Severity.CRITICAL, detail, "set sandbox.network to proxy")
 
 
 def _limits(box: Sandbox, wall_seconds: Sequence[int]) -> Limits:

@@ -8,7 +8,7 @@ should not; its own examples are for that.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from bascule.core.errors import Malformed
@@ -18,6 +18,7 @@ from bascule.core.paths import Layout
 from bascule.core.policy import AgentPolicy, ModelProvider, Operator, Policy, Quota
 from bascule.policy.approvals_file import Approvals, read_approvals, rules_for
 from bascule.policy.boxrules import BoxSource, is_sandboxed, merged, sandbox_policy
+from bascule.policy.egressrules import EgressSource, egress_policy
 from bascule.policy.execrules import Source, exec_policy
 from bascule.policy.inventory import config_findings, tool_findings
 from bascule.policy.json5 import Document, Path, dotted
@@ -150,6 +151,9 @@ def _agent(agent: AgentId, entry: Entry, path: Path, given: _Given) -> tuple[Age
     sources = (Source("tools.exec", shared.exec_), Source(f"{dotted(path)}.tools.exec", own.exec_))
     exec_rules, exec_findings = exec_policy(agent, sources, rules, given.approvals)
     sandbox, box_findings = sandbox_policy(box, _timeouts(shared.exec_, own.exec_), given.document, places)
+    egress, egress_findings = egress_policy(EgressSource(agent, config.egress, sandbox.network), given.document)
+    if sandbox.network == "bridge":
+        sandbox = replace(sandbox, network="proxy")
     prompts = entry.prompts if entry.prompts is not None else defaults.prompts
     compiled = AgentPolicy(
         agent,
@@ -163,8 +167,14 @@ def _agent(agent: AgentId, entry: Entry, path: Path, given: _Given) -> tuple[Age
         _prompts(agent, DEFAULT_PROMPTS if prompts is None else prompts, path, given),
         (f"{root}/MEMORY.md",),
         dotted(path),
+        egress,
     )
-    found = (*exec_findings, *box_findings, *tool_findings(compiled, shared, own, given.bundles, places))
+    found = (
+        *exec_findings,
+        *box_findings,
+        *egress_findings,
+        *tool_findings(compiled, shared, own, given.bundles, places),
+    )
     return compiled, found
 
 

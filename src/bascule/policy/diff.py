@@ -22,6 +22,7 @@ from bascule.core.policy import (
     Quota,
     Standing,
 )
+from bascule.core.reach import EgressPolicy
 
 
 class Direction(StrEnum):
@@ -93,7 +94,7 @@ def _agent(old: AgentPolicy, new: AgentPolicy) -> Iterator[Change]:
         yield Change(Direction.NARROWER, new.id, f"tool {tool}", "allowed", _why_not(new.tools.get(tool)))
     yield from _exec(new.id, old.exec, new.exec)
     network = (old.sandbox.network, new.sandbox.network)
-    yield from _ordered(new.id, "sandbox.network", ("none", "proxy", "bridge"), *network)
+    yield from _ordered(new.id, "sandbox.network", ("none", "proxy", "unsafe_bridge"), *network)
     access = (old.sandbox.workspace_access, new.sandbox.workspace_access)
     yield from _ordered(new.id, "sandbox.workspaceAccess", ("none", "ro", "rw"), *access)
     if old.sandbox.backend is not new.sandbox.backend:
@@ -108,8 +109,30 @@ def _agent(old: AgentPolicy, new: AgentPolicy) -> Iterator[Change]:
         yield from _number(new.id, f"sandbox.limits {item.name}", *numbers)
     for item in fields(Quota):
         yield from _number(new.id, f"quota {item.name}", getattr(old.quota, item.name), getattr(new.quota, item.name))
+    yield from _egress(new.id, old.egress, new.egress)
     yield from _plain(new.id, "model", old.model, new.model)
     yield from _plain(new.id, "prompts", old.prompts, new.prompts)
+
+
+def _egress(agent: str, old: EgressPolicy, new: EgressPolicy) -> Iterator[Change]:
+    lists: tuple[tuple[str, bool, set[str], set[str]], ...] = (
+        ("allow", True, {rule.written for rule in old.allow}, {rule.written for rule in new.allow}),
+        ("deny", False, {rule.written for rule in old.deny}, {rule.written for rule in new.deny}),
+        ("methods", True, set(old.methods), set(new.methods)),
+        ("allowPrivate", True, _private(old), _private(new)),
+    )
+    for name, widens, before, after in lists:
+        for value in sorted(after - before):
+            yield Change(Direction.WIDER if widens else Direction.NARROWER, agent, f"egress.{name}", "", value)
+        for value in sorted(before - after):
+            yield Change(Direction.NARROWER if widens else Direction.WIDER, agent, f"egress.{name}", value, "")
+    for name in ("max_response_bytes", "max_request_bytes", "requests_per_minute", "connections"):
+        yield from _number(agent, f"egress {name}", getattr(old, name), getattr(new, name))
+    yield from _plain(agent, "egress.search", old.search.template, new.search.template)
+
+
+def _private(rules: EgressPolicy) -> set[str]:
+    return {f"{place.host}:{place.port}" for place in rules.private}
 
 
 def _why_not(standing: Standing | None) -> str:

@@ -77,6 +77,22 @@ def explain_agent(agent: AgentPolicy, built: Collection[str]) -> tuple[Explanati
     return tuple(sorted(found, key=lambda one: (not one.present, not one.built)))
 
 
+def explain_network(agent: AgentPolicy) -> tuple[str, ...]:
+    """Return what an agent reaches, one line each, with the key that changes it."""
+    egress, network = agent.egress, agent.sandbox.network
+    lines = [f"network: {network}, by sandbox.network or sandbox.docker.network"]
+    if network == "none":
+        return tuple(lines)
+    allowed = [rule.written for rule in egress.allow]
+    lines.append(f"reaches: {', '.join(allowed) or 'no public host'}, by {egress.where}.allow")
+    lines += [f"never: {rule.written}, by {egress.where}.deny" for rule in egress.deny]
+    lines += [f"private: {one.host} port {one.port}, by {egress.where}.allowPrivate" for one in egress.private]
+    methods = ", ".join(sorted(egress.methods)) or "none"
+    lines.append(f"methods: {methods}, where they can be seen: not inside HTTPS of a program of its own")
+    lines.append(f"at most: {egress.requests_per_minute} requests a minute, {egress.connections} at once")
+    return tuple(lines)
+
+
 def _missing(tool: str, standing: Standing) -> tuple[str, str]:
     if standing.denied_by and standing.dropped_by:
         reason = f"{standing.denied_by} denies it, and {standing.dropped_by} does not name it either"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from bascule.policy.schema.base import Count, Name, Names, Number, Section, Text
 
@@ -88,14 +88,28 @@ class Containment(Section):
     notify: Names | None = None
 
 
+class EgressSearch(Section):
+    """Where ``web_search`` asks; a key is named by the environment variable that holds it."""
+
+    provider: Literal["searxng", "brave", "template"]
+    url: Name | None = None
+    key_header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
+    key_env: Name | None = None
+    results: int | None = Field(None, ge=1, le=50)
+
+
 class EgressRule(Section):
     """Which hosts an agent may reach through the proxy; absent lists reach nothing."""
 
     allow: Names | None = None
     deny: Names | None = None
+    allow_private: Names | None = None
     methods: tuple[Literal["GET", "HEAD", "POST"], ...] | None = None
     max_response_bytes: Count | None = None
+    max_request_bytes: Count | None = None
     requests_per_minute: Count | None = None
+    connections: int | None = Field(None, ge=1, le=256)
+    search: EgressSearch | None = None
 
 
 class Egress(Section):

@@ -134,7 +134,7 @@ class Sandbox(Section):
     workspace_access: Literal["none", "ro", "rw"] | None = None
     workspace_root: Name | None = None
     session_tools_visibility: Literal["spawned", "all"] | None = None
-    network: Literal["none", "proxy"] | None = None
+    network: Literal["none", "proxy", "unsafe_bridge"] | None = None
     unsafe_single_uid: bool | None = None
     allow_single_uid: bool | None = None
     limits: Limits | None = None
