@@ -1,0 +1,1 @@
+"""``web_fetch``: one page, by the gateway's own client."""

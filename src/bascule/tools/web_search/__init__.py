@@ -1,0 +1,1 @@
+"""``web_search``: one question to the search engine that policy names."""
