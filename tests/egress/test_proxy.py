@@ -3,96 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 from tests.egress.certificates import server_context, trusting
 from tests.egress.hellos import ECH, extension, hello, records, sni
+from tests.egress.proxying import GOOD, connect, house, tls_rules
 from tests.egress.ssrf import INSIDE_4, INSIDE_6, hosts
-from tests.egress.world import AGENT, OPEN, Ledger, Resolver, listening, naming, page, saying, ways
+from tests.egress.world import listening, naming, page, saying
 
-from bascule.core.errors import Unavailable
 from bascule.core.reach import EgressPolicy, HostRule, Names
-from bascule.egress import dial
-from bascule.egress.client import Ways
-from bascule.egress.proxy import Proxy
-from bascule.egress.talk import Patience
-
-NAMES = {name: [["127.0.0.1"]] for name in ("a.test", "b.test", "localhost")}
-HASTY = Patience(head=0.3, idle=0.3, whole=5.0, farewell=0.3)
-CALM = Patience()
-
-
-@dataclass
-class House:
-    path: str
-    ledger: Ledger
-    resolver: Resolver
-    rules: EgressPolicy
-    proxy: Proxy | None = None
-    shared: Ways | None = None
-
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_unix_connection(self.path)
-
-    async def say(self, *pieces: bytes, end: bool = False, tunnel: bool = False) -> bytes:
-        """Send pieces, in a tunnel after the first is answered, and return everything that comes back."""
-        reader, writer = await self.connect()
-        back = b""
-        try:
-            async with asyncio.timeout(10):
-                for number, piece in enumerate(pieces):
-                    writer.write(piece)
-                    await writer.drain()
-                    await asyncio.sleep(0)
-                    if tunnel and not number:
-                        back = await reader.readuntil(b"\r\n\r\n")
-                if end:
-                    writer.write_eof()
-                back += await reader.read()
-        except ConnectionError:
-            back += b""
-        finally:
-            writer.close()
-        await self.settled()
-        return back
-
-    async def settled(self) -> None:
-        """Wait until the proxy has nobody to talk to."""
-        assert self.proxy is not None
-        async with asyncio.timeout(10):
-            while self.proxy._talks:
-                await asyncio.sleep(0.005)
-
-
-@asynccontextmanager
-async def house(rules: EgressPolicy = OPEN, patience: Patience = CALM, uid: int | None = None) -> AsyncIterator[House]:
-    with tempfile.TemporaryDirectory() as directory:
-        found = House(f"{directory}/p", Ledger(), Resolver(NAMES), rules)
-        shared = ways(rules, found.resolver, connect_seconds=2.0)
-        found.shared = shared
-        found.proxy = Proxy(AGENT, lambda: replace(shared, rules=found.rules), found.ledger, uid=uid, patience=patience)
-        await found.proxy.start(found.path, 0o600)
-        try:
-            yield found
-        finally:
-            await found.proxy.close()
-
-
-def connect(place: str, extra: bytes = b"") -> bytes:
-    return f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n".encode("utf-8", "surrogateescape") + extra
-
-
-def tls_rules(port: int, *more: str) -> EgressPolicy:
-    """a.test at a port of loopback, by a rule that holds its tunnels to TLS."""
-    return replace(
-        OPEN, allow=tuple(HostRule(h, Names.EXACT, h, frozenset({port}), "https") for h in ("a.test", *more))
-    )
 
 
 def test_a_plain_request_and_its_record() -> None:
@@ -207,17 +127,6 @@ async def tls_echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     writer.write(await reader.readline())
 
 
-@pytest.fixture
-def loopback_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets 127.0.0.1 count as public, so that rules about public hosts have somewhere to lead."""
-    real = dial.address_problem
-
-    def problem(address: str, *, private: bool) -> str:
-        return real(address, private=private or address == "127.0.0.1")
-
-    monkeypatch.setattr(dial, "address_problem", problem)
-
-
 @pytest.mark.usefixtures("loopback_is_public")
 def test_a_tls_tunnel_carries_to_the_host_it_names() -> None:
     async def scene() -> None:
@@ -233,9 +142,6 @@ def test_a_tls_tunnel_carries_to_the_host_it_names() -> None:
             assert home.ledger.kinds == ["opened", "closed"]
 
     asyncio.run(scene())
-
-
-GOOD = records(hello(sni("a.test")))
 
 
 @pytest.mark.usefixtures("loopback_is_public")
@@ -318,168 +224,5 @@ def test_one_sides_end_is_passed_on_and_the_other_still_speaks() -> None:
             assert home.ledger.codes == ["ok", "ok"]
             assert home.shared is not None
             assert home.shared.meter.open == 0
-
-    asyncio.run(scene())
-
-
-async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while True:
-        writer.write(b"x" * 65_536)
-        await writer.drain()
-
-
-async def tunnel_of(home: House, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    reader, writer = await home.connect()
-    writer.write(connect(f"a.test:{port}"))
-    await reader.readuntil(b"\r\n\r\n")
-    return reader, writer
-
-
-async def closing(home: House) -> str:
-    """The code of the last closed entry, once it is written."""
-    async with asyncio.timeout(10):
-        while "closed" not in home.ledger.kinds:
-            await asyncio.sleep(0.01)
-    return home.ledger.entries[-1][1].code
-
-
-def test_sizes_are_bounds_in_both_directions() -> None:
-    async def down() -> str:
-        async with listening(flood) as server, house(patience=HASTY) as home:
-            home.rules = replace(naming(server.port, "a.test"), max_response_bytes=100_000)
-            reader, writer = await tunnel_of(home, server.port)
-            with suppress(ConnectionError):
-                assert len(await reader.read()) <= 100_000
-            writer.close()
-            return await closing(home)
-
-    async def up() -> str:
-        async with listening() as server, house(patience=HASTY) as home:
-            home.rules = replace(naming(server.port, "a.test"), max_request_bytes=10)
-            _, writer = await tunnel_of(home, server.port)
-            writer.write(b"x" * 11)
-            code = await closing(home)
-            writer.close()
-            asked = f"GET http://a.test:{server.port}/ HTTP/1.1\r\nContent-Length: 11\r\n\r\n".encode()
-            assert b"egress_size" in await home.say(asked)
-            return code
-
-    assert asyncio.run(down()) == "egress_size"
-    assert asyncio.run(up()) == "egress_size"
-
-
-def test_the_slow_and_the_silent_are_let_go() -> None:
-    async def scene() -> None:
-        async with listening() as server, listening(flood) as flooding, house(patience=HASTY) as home:
-            home.rules = naming(flooding.port, "a.test", rules=naming(server.port, "a.test"))
-            assert b"request_slow" in await home.say(b"GET http://a.te")
-            assert b"request_slow" in await home.say()
-            assert server.connections == 0
-            idle = await tunnel_of(home, server.port)
-            assert await closing(home) == "egress_idle"
-            idle[1].close()
-            home.ledger.entries.clear()
-            unread = await tunnel_of(home, flooding.port)  # the box never reads what it asked for
-            assert await closing(home) == "egress_idle"
-            unread[1].close()
-            assert home.shared is not None
-            assert home.shared.meter.open == 0
-
-    asyncio.run(scene())
-
-
-@pytest.mark.usefixtures("loopback_is_public")
-def test_a_hello_that_never_comes_is_not_waited_for() -> None:
-    async def scene() -> None:
-        async with listening() as server, house(tls_rules(server.port), HASTY) as home:
-            assert b"200" in await home.say(connect(f"a.test:{server.port}"), GOOD[:20], tunnel=True)
-            assert server.connections == 0
-            assert home.ledger.codes == ["request_slow"]
-
-    asyncio.run(scene())
-
-
-def test_a_head_without_end_is_refused() -> None:
-    async def scene() -> None:
-        async with house() as home:
-            endless = b"GET http://a.test/ HTTP/1.1\r\n" + b"X: " + b"x" * 40_000
-            await home.say(endless)
-            assert home.ledger.codes == ["request_form"]
-
-    asyncio.run(scene())
-
-
-def test_rates_and_numbers() -> None:
-    async def scene() -> None:
-        async with listening() as server, house() as home:
-            home.rules = replace(naming(server.port, "a.test"), connections=1, requests_per_minute=2)
-            _, first = await tunnel_of(home, server.port)
-            reader, second = await home.connect()
-            second.write(connect(f"a.test:{server.port}"))
-            assert b"egress_busy" in await reader.read()
-            second.close()
-            assert home.proxy is not None
-            second, third = (await home.connect())[1], (await home.connect())[1]
-            await asyncio.sleep(0.02)
-            assert len(home.proxy._talks) == 2  # nobody even listens to a third
-            for writer in (first, second, third):
-                writer.close()
-            await home.settled()
-            await home.say(connect("a.test:1"))
-            assert b"egress_rate" in await home.say(connect(f"a.test:{server.port}"))
-            assert server.connections == 1
-
-    asyncio.run(scene())
-
-
-def test_only_the_agents_own_account_is_heard() -> None:
-    async def scene() -> None:
-        async with listening(saying(page())) as server, house(uid=os.getuid() + 1) as home:
-            home.rules = naming(server.port, "a.test")
-            asked = f"GET http://a.test:{server.port}/ HTTP/1.1\r\n\r\n".encode()
-            assert await home.say(asked) == b""
-            assert server.connections == 0
-        async with listening(saying(page())) as server, house(uid=os.getuid()) as home:
-            home.rules = naming(server.port, "a.test")
-            assert await home.say(f"GET http://a.test:{server.port}/ HTTP/1.1\r\n\r\n".encode()) == page()
-
-    asyncio.run(scene())
-
-
-def test_nothing_is_connected_that_cannot_be_written_down() -> None:
-    async def scene() -> None:
-        async with listening() as server, house() as home:
-            home.rules = naming(server.port, "a.test")
-            home.ledger.full = True
-            assert b"ledger_full" in await home.say(connect(f"a.test:{server.port}"))
-            assert server.connections == 0
-
-    asyncio.run(scene())
-
-
-def test_closing_cuts_every_tunnel_and_writes_it_down() -> None:
-    async def scene() -> None:
-        async with listening() as server, house() as home:
-            home.rules = naming(server.port, "a.test")
-            reader, writer = await tunnel_of(home, server.port)
-            assert home.proxy is not None
-            await home.proxy.close()
-            with pytest.raises((ConnectionError, FileNotFoundError)):
-                await home.connect()
-            assert await reader.read() == b""
-            writer.close()
-            assert home.ledger.codes == ["ok", "cancelled"]
-
-    asyncio.run(scene())
-
-
-def test_a_socket_that_cannot_be_made_is_said() -> None:
-    async def scene() -> None:
-        async with house() as home:
-            assert home.proxy is not None
-            assert Path(home.path).stat().st_mode & 0o777 == 0o600
-            with pytest.raises(Unavailable) as refused:
-                await home.proxy.start(home.path, 0o600)
-            assert refused.value.code == "proxy_socket"
 
     asyncio.run(scene())

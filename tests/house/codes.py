@@ -24,6 +24,7 @@ POSITIONS = {
     "deny": 1,
     "ask": 1,
     "Verdict": 2,
+    "Ruling": 0,
 }
 """Who takes a code, and as which argument."""
 

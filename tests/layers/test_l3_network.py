@@ -8,6 +8,7 @@ from bascule.core.confinement import Network
 from bascule.core.facts import Enforcement
 from bascule.core.finding import Severity
 from bascule.core.policy import SandboxPolicy
+from bascule.core.reach import EgressPolicy, HostRule, Names
 from bascule.core.verdict import Effect
 from bascule.layers import l3_network
 
@@ -44,3 +45,30 @@ def test_what_needs_the_proxy_waits_until_policy_and_proxy_are_there():
     assert l3_network.judge(WEB_CALL, FACTS, agent_policy()).code == "network_none"
     assert l3_network.judge(WEB_CALL, without(Enforcement.PROXY), proxied).code == "not_in_force"
     assert l3_network.judge(WEB_CALL, FACTS, proxied).effect is Effect.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("https://example.org/x", "ok"),
+        ("https://evil.test/x", "host_not_listed"),
+        ("https://bad.example.org/", "host_denied"),
+        ("http://localhost/", "host_local"),
+        ("http://127.0.0.1/", "host_not_listed"),
+        ("no address", "host_not_listed"),
+    ],
+)
+def test_an_address_is_held_to_the_agents_rules(url, code):
+    egress = EgressPolicy(
+        allow=(
+            HostRule("example.org", Names.EXACT, "example.org"),
+            HostRule("*.example.org", Names.BELOW, "example.org"),
+        ),
+        deny=(HostRule("bad.example.org", Names.EXACT, "bad.example.org"),),
+        where="egress.agents.bruba-main",
+    )
+    proxied = agent_policy(sandbox=SandboxPolicy(network="proxy"), egress=egress)
+    verdict = l3_network.judge(replace(WEB_CALL, args={"url": url}), FACTS, proxied)
+    assert verdict.code == code
+    assert verdict.effect is (Effect.ALLOW if code == "ok" else Effect.DENY)
+    assert code == "ok" or "egress.agents.bruba-main" in verdict.remedy or url in ("http://127.0.0.1/", "no address")

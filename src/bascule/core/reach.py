@@ -8,16 +8,19 @@ inside TLS, asking that host's server for another site it also serves.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-from urllib.parse import unquote
 
 from bascule.core.hosts import DEFAULT_PORTS, WebAddress, is_local_name, literal_problem
 
 WEB_PORTS: Final = frozenset(DEFAULT_PORTS.values())
 """The ports of a rule that names none."""
+
+
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
 
 
 class Names(StrEnum):
@@ -201,7 +204,11 @@ def _path_allowed(rule: HostRule, wanted: Destination) -> bool:
 def _path_denied(rule: HostRule, wanted: Destination) -> bool:
     if not rule.path or not wanted.path or _ambiguous(wanted.path):
         return True
-    return _below(unquote(wanted.path).casefold(), unquote(rule.path).casefold())
+    return _below(_unescaped(wanted.path).casefold(), _unescaped(rule.path).casefold())
+
+
+def _unescaped(path: str) -> str:
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), path)
 
 
 def _below(path: str, prefix: str) -> bool:
@@ -211,7 +218,7 @@ def _below(path: str, prefix: str) -> bool:
 
 def _ambiguous(path: str) -> bool:
     """True if a server might read the path otherwise than it stands: hidden slashes, dots, double escapes."""
-    plain = unquote(path)
+    plain = _unescaped(path)
     return (
         any(mark in plain for mark in ("//", "\\", "%", ";"))
         or plain.count("/") != path.count("/")

@@ -1,17 +1,21 @@
 """Layer 3, network: a box reaches nothing, or one socket to the egress proxy.
 
 Stops: data leaving by connection from a box: no interface but an own empty loopback, no abstract socket of the host.
-Does not stop: data leaving in words, through the model that reads them, or by a tool that leaves the machine.
+An address that a call names is held to the agent's host rules before anybody looks it up. Does not stop: data leaving
+in words, through the model that reads them, or to a host that the rules name.
 """
 
 from __future__ import annotations
 
 from bascule.core.call import Call
 from bascule.core.confinement import Confinement, Network
+from bascule.core.errors import Malformed
 from bascule.core.facts import Enforcement, Facts
 from bascule.core.finding import Finding, Severity
+from bascule.core.hosts import parse_url
 from bascule.core.policy import AgentPolicy
 from bascule.core.posture import Posture
+from bascule.core.reach import destination, reach
 from bascule.core.verdict import Verdict, allow, deny
 
 NAME = "l3_network"
@@ -38,7 +42,22 @@ def judge(call: Call, facts: Facts, policy: AgentPolicy) -> Verdict:
     missing = facts.missing.get(Enforcement.PROXY)
     if missing is not None:
         return deny(NAME, "not_in_force", f"{Enforcement.PROXY} is not in force: {missing}")
-    return _OK
+    return _judge_address(call, policy)
+
+
+def _judge_address(call: Call, policy: AgentPolicy) -> Verdict:
+    """Judge the argument ``url``, by which every tool that fetches names what it fetches."""
+    url = call.args.get("url")
+    if url is None:
+        return _OK
+    try:
+        address = parse_url(str(url), literals=policy.egress.literals)
+    except Malformed as refused:
+        return deny(NAME, "host_not_listed", refused.message, refused.remedy)
+    ruling = reach(destination(address, "GET"), policy.egress)
+    if ruling.allowed:
+        return _OK
+    return deny(NAME, ruling.code, ruling.reason, f"name the host in {policy.egress.where}, if it should be reached")
 
 
 def confine(_call: Call, _policy: AgentPolicy) -> Confinement:
