@@ -6,7 +6,7 @@ tests in ``tests/contracts``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from bascule.core.answer import Approval, Grant, State
@@ -102,6 +102,26 @@ class Boxes(Protocol):
 
         Raises:
             Unavailable: the backend cannot be asked.
+        """
+
+
+class WayOut(Protocol):
+    """An agent's way out: who answers at the one address that its boxes can reach."""
+
+    def attend(self, agent: AgentId, listener: int) -> Callable[[], None]:
+        """Accept what connects to a listening socket as that agent, until the returned function is called.
+
+        Whoever connects has no other network and cannot choose this socket, so the socket says who asks.
+
+        Args:
+            agent: whose box holds the other end.
+            listener: a listening TCP socket's descriptor; taken over, also when this raises.
+
+        Returns:
+            What ends it: nothing more is accepted and what was carried for this socket is cut. Safe to call twice.
+
+        Raises:
+            Unavailable: nobody answers for this agent.
         """
 
 
