@@ -1,7 +1,9 @@
 from dataclasses import replace
 
 import pytest
-from tests.builders import FACTS, FIT, agent_policy, file_call, proposal, spec, without
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.builders import FACTS, FIT, GREP, agent_policy, command, exec_call, file_call, proposal, spec, without
 
 from bascule.core.call import Intent, seal
 from bascule.core.confinement import Network
@@ -10,8 +12,10 @@ from bascule.core.finding import Severity
 from bascule.core.policy import SandboxPolicy
 from bascule.core.reach import EgressPolicy, HostRule, Names
 from bascule.core.verdict import Effect
+from bascule.judge import confine
 from bascule.layers import l3_network
 
+EXEC_CALL = exec_call(command(GREP, "x"))
 WEB_CALL = seal(proposal("web_fetch"), spec("web_fetch", needs=frozenset({Enforcement.PROXY})), {}, Intent(), {})
 
 
@@ -34,10 +38,21 @@ def test_a_posture_that_falls_short_is_critical(spoiled, check):
     assert l3_network.check(FIT, agent_policy()) == ()
 
 
-def test_every_box_is_closed():
-    proxied = agent_policy(sandbox=SandboxPolicy(network="proxy"))
-    assert l3_network.confine(file_call("x"), agent_policy()).network is Network.NONE
-    assert l3_network.confine(WEB_CALL, proxied).network is Network.NONE
+NETWORKS = st.sampled_from(["none", "proxy", "unsafe_bridge"])
+CALLS = st.sampled_from([file_call("x"), WEB_CALL, EXEC_CALL])
+
+
+@given(CALLS, NETWORKS)
+def test_only_programs_reach_the_proxy_and_only_where_policy_says_so(call, network):
+    rules = agent_policy(sandbox=SandboxPolicy(network=network))
+    wanted = Network.PROXY if call is EXEC_CALL and network == "proxy" else Network.NONE
+    assert l3_network.confine(call, rules).network is wanted
+
+
+@given(CALLS, NETWORKS)
+def test_no_other_layer_widens_it(call, network):
+    rules = agent_policy(sandbox=SandboxPolicy(network=network))
+    assert confine(call, rules).network <= l3_network.confine(call, rules).network
 
 
 def test_what_needs_the_proxy_waits_until_policy_and_proxy_are_there():

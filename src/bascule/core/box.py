@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bascule.core.confinement import Limits, Mount
+from bascule.core.confinement import Limits, Mount, Network
 from bascule.core.ids import AgentId, SessionKey
 from bascule.core.plan import Program
 
@@ -30,6 +30,7 @@ class ProgramRun:
         merge_stderr: standard error goes where standard output goes (``2>&1``).
         drop_stdout: standard output goes to ``/dev/null``.
         drop_stderr: standard error goes to ``/dev/null``.
+        network: what the box reaches: nothing, or the one address behind which the agent's proxy answers.
     """
 
     argv: tuple[str, ...]
@@ -40,6 +41,7 @@ class ProgramRun:
     merge_stderr: bool = False
     drop_stdout: bool = False
     drop_stderr: bool = False
+    network: Network = Network.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Layer 3, network: a box reaches nothing, or one socket to the egress proxy.
+"""Layer 3, network: a box reaches nothing, or one address behind which the agent's own egress proxy answers.
 
 Stops: data leaving by connection from a box: no interface but an own empty loopback, no abstract socket of the host.
 An address that a call names is held to the agent's host rules before anybody looks it up. Does not stop: data leaving
@@ -23,6 +23,7 @@ ENFORCEMENT = Enforcement.NETWORK
 
 _OK = allow(NAME)
 _NONE = Confinement(network=Network.NONE)
+_PROXY = Confinement(network=Network.PROXY)
 
 
 def judge(call: Call, facts: Facts, policy: AgentPolicy) -> Verdict:
@@ -60,9 +61,9 @@ def _judge_address(call: Call, policy: AgentPolicy) -> Verdict:
     return deny(NAME, ruling.code, ruling.reason, f"name the host in {policy.egress.where}, if it should be reached")
 
 
-def confine(_call: Call, _policy: AgentPolicy) -> Confinement:
-    """How tightly: no network. A box never needs one: the gateway's own client fetches pages."""
-    return _NONE
+def confine(call: Call, policy: AgentPolicy) -> Confinement:
+    """How tightly: programs of an agent whose network is the proxy reach that; no other box reaches anything."""
+    return _PROXY if call.plan is not None and policy.sandbox.network == "proxy" else _NONE
 
 
 def check(posture: Posture, _policy: AgentPolicy) -> tuple[Finding, ...]:

@@ -166,6 +166,7 @@ class _Running:
             merge_stderr=streams.stderr == "out",
             drop_stdout=streams.stdout == "/dev/null",
             drop_stderr=streams.stderr == "null",
+            network=self._confinement.network,
         )
 
     def _read_only_mounts(self) -> list[Mount]:
