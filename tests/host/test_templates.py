@@ -75,7 +75,7 @@ def test_the_teams_programs_are_those_of_the_seed() -> None:
 def test_the_teams_boxes_are_those_of_the_seed() -> None:
     policy, _ = compiled("bruba")
     boxes = {str(name): (agent.sandbox.backend, agent.sandbox.network) for name, agent in policy.agents.items()}
-    assert boxes.pop("bruba-web") == (Backend.DOCKER, "bridge")
+    assert boxes.pop("bruba-web") == (Backend.DOCKER, "proxy")
     assert set(boxes.values()) == {(Backend.BUBBLEWRAP, "none")}
 
 

@@ -212,7 +212,7 @@ def _findings(source: EgressSource, policy: EgressPolicy, *, named: bool) -> Ite
         yield Finding("egress.nothing", Severity.INFO, detail, "name hosts in egress.agents, or set network to none")
     if widest(policy.allow):
         detail = f"{agent}: every public host is reached; what it reads can leave in an address"
-        yield Finding("egress.every_host", Severity.WARN, detail, f"name the hosts it needs in {policy.where}.allow")
+        yield Finding("egress.every_host", Severity.INFO, detail, f"name the hosts it needs in {policy.where}.allow")
     for place in policy.private:
         detail = f"{agent}: {place.host} port {place.port} is reached although it may be this machine or its network"
         yield Finding("egress.private", Severity.WARN, detail, f"remove it from {policy.where}.allowPrivate")
