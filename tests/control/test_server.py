@@ -98,7 +98,7 @@ def test_another_account_is_refused_by_the_kernels_word(tmp_path: Path) -> None:
     run = os.open(tmp_path / "run", os.O_RDONLY)
 
     async def body() -> tuple[bytes, bytes]:
-        serving = asyncio.ensure_future(simulated_server(SimulatedService(), Access(0, 5)).serve(listener))
+        serving = asyncio.ensure_future(simulated_server(SimulatedService(), Access(5, 6)).serve(listener))
         found = []
         for uid in (54_321, 5):
             program = (

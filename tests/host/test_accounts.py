@@ -59,13 +59,25 @@ def test_root_gives_every_home_a_range_of_its_own_above_those_of_others(home: st
 def test_root_refuses_a_range_in_which_somebody_has_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
     found = root_range("/srv/bots")
     for uid, taken in ((found.gateway - 1, False), (found.gateway, True), (found.gateway + PER_HOME - 1, True)):
-        monkeypatch.setattr(pwd, "getpwall", lambda uid=uid: [SimpleNamespace(pw_name="eve", pw_uid=uid)])
+        monkeypatch.setattr(pwd, "getpwall", lambda uid=uid: [SimpleNamespace(pw_name="eve", pw_uid=uid, pw_dir="/home/eve")])
         if not taken:
             assert root_range("/srv/bots") == found
             continue
         with pytest.raises(Unavailable) as refused:
             root_range("/srv/bots")
         assert refused.value.code == "uid_range_taken"
+
+
+def test_the_gateways_own_name_in_the_table_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = root_range("/srv/bots")
+    for uid, directory, taken in ((0, "/srv/bots", False), (0, "/srv/else", True), (1, "/srv/bots", True)):
+        entry = SimpleNamespace(pw_name="bascule", pw_uid=found.gateway + uid, pw_dir=directory)
+        monkeypatch.setattr(pwd, "getpwall", lambda entry=entry: [entry])
+        if not taken:
+            assert root_range("/srv/bots") == found
+            continue
+        with pytest.raises(Unavailable):
+            root_range("/srv/bots")
 
 
 @given(HOMES_HERE, st.integers(1, 1 << 20), st.integers(1, 1 << 20))

@@ -31,6 +31,7 @@ from bascule.core.errors import BasculeError, Unavailable
 from bascule.gate import Boundary
 from bascule.host import accounts
 from bascule.host.policy_files import load
+from bascule.host.site import site_of
 from bascule.sandboxes.boxes import RoutedBoxes
 from bascule.sandboxes.warden.client import WardenClient
 from bascule.service.shapes import ErrorBody
@@ -141,7 +142,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
     )
     if table.single:
         LOG.warning("%s (%s)", _SINGLE["message"].removeprefix("warn: "), _SINGLE["remedy"])
-    access = Access(born.owner, os.geteuid())
+    access = Access(born.owner, os.geteuid(), site_of(born.home).operators)
     # With a single account an agent's is the operator's; then only its box, in which no socket is, keeps it away.
     uids = frozenset[int]() if table.single else frozenset(table.agents.values())
     try:

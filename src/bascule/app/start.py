@@ -22,6 +22,7 @@ from bascule.core.ids import AgentId
 from bascule.host import accounts, split
 from bascule.host.agent_names import agent_names
 from bascule.host.directories import CANARY
+from bascule.host.site import site_of
 from bascule.linux.calls import die_with_parent, forbid_new_privileges
 from bascule.sandboxes.warden.config import config_here, engine_socket, warden_command
 
@@ -78,7 +79,9 @@ def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:
     table = _settle(home, agents)
     canary = str(home / "state" / CANARY)
     code = str(Path(bascule.__file__).resolve().parent)
-    config = config_here(str(home), table.agents, table.gateway, protected=(code,), canary=canary)
+    config = config_here(
+        str(home), table.agents, table.gateway, protected=(code, *site_of(home).governing), canary=canary
+    )
     config = replace(config, engine=engine_socket(os.environ.get("DOCKER_HOST", "")))
     return split.Start(
         str(home),

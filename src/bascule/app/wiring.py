@@ -40,6 +40,7 @@ from bascule.gate import Boundary, Gate, Wiring
 from bascule.host.policy_files import Loaded
 from bascule.host.posture import Snapshots
 from bascule.host.prompts import MAX_PROMPT, read_prompts
+from bascule.host.site import site_of
 from bascule.layers import l1_account, l2_sandbox, l3_network, l7_os_permissions
 from bascule.ledger import schema as ledger_schema
 from bascule.ledger.anchor import HEADS_FILE, Anchor
@@ -292,7 +293,7 @@ def _providers(ground: Ground) -> Callable[[AgentPolicy], Provider]:
     def provider(rules: AgentPolicy) -> Provider:
         choice = choose(ground.loaded.policy, rules, ground.environment)
         if choice.name not in made:
-            made[choice.name] = build(choice, ground.environment, ground.home, cache)
+            made[choice.name] = build(choice, ground.environment, site_of(ground.home).config, cache)
         return made[choice.name]
 
     return provider

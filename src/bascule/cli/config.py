@@ -13,6 +13,7 @@ from bascule.cli import launch
 from bascule.cli.options import AsJson, Home, Run, example, settle
 from bascule.cli.sink import Column
 from bascule.core.errors import Malformed, Unavailable
+from bascule.host.site import site_of
 
 if TYPE_CHECKING:
     from bascule.core.finding import Finding
@@ -87,12 +88,16 @@ def _step(value: Value, name: str, seen: str) -> Value:
 
 
 def _config_text(home: Path) -> bytes:
+    return _text_in(site_of(home).config)
+
+
+def _text_in(directory: Path) -> bytes:
     from bascule.host.policy_file import read_policy_file  # noqa: PLC0415 (for this group only)
     from bascule.policy.places import CONFIG_NAME  # noqa: PLC0415 (as above)
 
-    config = read_policy_file(home / CONFIG_NAME)
+    config = read_policy_file(directory / CONFIG_NAME)
     if config is None:
-        raise Unavailable("policy_missing", f"there is no {home / CONFIG_NAME}", "run: bascule init")
+        raise Unavailable("policy_missing", f"there is no {directory / CONFIG_NAME}", "run: bascule init")
     return config
 
 
@@ -157,7 +162,7 @@ def _from_directory(other: Path, home: Path) -> Policy:
     from bascule.policy.compile import compile_policy  # noqa: PLC0415 (as above)
     from bascule.policy.places import APPROVALS_NAME  # noqa: PLC0415 (as above)
 
-    return compile_policy(_config_text(other), read_policy_file(other / APPROVALS_NAME), places(home))[0]
+    return compile_policy(_text_in(other), read_policy_file(other / APPROVALS_NAME), places(home))[0]
 
 
 def _in_force(run: Run) -> Policy | None:

@@ -27,6 +27,7 @@ from bascule.control.client import Client
 from bascule.control.place import Lock, Process
 from bascule.control.protocol import MAX_ANSWER, encode, error_body, error_frame, read_error
 from bascule.core.errors import BasculeError, NotPermitted, Tampered, Unavailable
+from bascule.host.site import site_of
 
 LOCK_SECONDS: Final = 30.0
 """How long a verb waits for another verb that has the home open."""
@@ -81,6 +82,8 @@ def connect(home: Path) -> Client:
     while True:
         if (connection := place.dial(home)) is not None:
             return Client(connection, lambda: None)
+        if site_of(home).installed and os.geteuid() != 0:
+            raise Unavailable("gateway_not_running", f"no gateway runs for {home}", "as root: bascule gateway start")
         if (lock := place.take_lock(home)) is not None:
             return _ephemeral(home, lock)
         if time.monotonic() > deadline:
@@ -241,7 +244,7 @@ def stop(home: Path) -> Process:
 
 def _open_log(home: Path) -> int:
     """Open the log for appending, 0600 and the home owner's, following no link."""
-    directory = home / "logs"
+    directory = site_of(home).logs
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
         folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -266,7 +269,7 @@ def _open_log(home: Path) -> int:
 def last_log_line(home: Path) -> str:
     """Return the last line of the gateway's log, for an error that has nothing better to say."""
     try:
-        lines = (home / "logs" / LOG).read_bytes()[-4096:].decode("utf-8", "replace").splitlines()
+        lines = (site_of(home).logs / LOG).read_bytes()[-4096:].decode("utf-8", "replace").splitlines()
     except OSError:
         return "its log cannot be read"
     return lines[-1] if lines else "its log is empty"

@@ -13,6 +13,7 @@ from bascule.cli import launch
 from bascule.cli.sink import Sink
 from bascule.control.client import Client
 from bascule.core.errors import Malformed
+from bascule.host import site
 
 HOME_VARIABLE: Final = "BASCULE_HOME"
 
@@ -45,10 +46,16 @@ def settle(context: typer.Context, home: str | None, as_json: object) -> Run:
     if named is None:
         named = os.environ.get(HOME_VARIABLE)
     if named is None:
-        named = str(Path.home() / ".bascule")
+        named = _usual()
     if not named or "\0" in named:
         raise Malformed("home_invalid", "the home's name is empty or holds a NUL", "name a directory")
     return Run(Path(os.path.abspath(named)), Sink(as_json=bool(as_json) or bool(before.get("as_json"))))  # noqa: PTH100 (resolve() follows links; the operator's spelling is kept)
+
+
+def _usual() -> str:
+    """The person's own home, or the installed one if only that is there."""
+    own = Path.home() / ".bascule"
+    return site.HOME if not own.exists() and site.is_installed() else str(own)
 
 
 def example(*lines: str) -> str:

@@ -8,6 +8,7 @@ links, and used through its descriptor), two gateways on one home, and a pid tha
 from __future__ import annotations
 
 import fcntl
+import grp
 import json
 import os
 import socket
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from bascule.core.errors import NotPermitted, Tampered, Unavailable
+from bascule.host.site import Site, site_of
 
 RUN: Final = "run"
 SOCKET: Final = "control.sock"
@@ -54,13 +56,47 @@ def run_directory(home: Path, *, create: bool) -> Iterator[int]:
 
     Args:
         home: absolute path of the home, which must exist.
-        create: make it, 0700 and owned by the home's owner, if it is missing.
+        create: make it if it is missing: 0700 and owned by the home's owner; of an installed home 0750, root's, and
+            open to the group of operators.
 
     Raises:
-        Unavailable: ``home_missing`` or ``run_missing``.
+        Unavailable: ``home_missing``, ``run_missing`` or ``operators_missing``.
         NotPermitted: ``run_denied``.
         Tampered: ``run_unsafe``: it is a link, no directory, a stranger's, or writable by others.
     """
+    site = site_of(home)
+    run = _enter_installed(site, create=create) if site.installed else _enter_home(home, create=create)
+    try:
+        yield run
+    finally:
+        os.close(run)
+
+
+def _enter_installed(site: Site, *, create: bool) -> int:
+    """Open the run directory of an installed home, which lies apart: the home itself is shut to operators."""
+    if create:
+        with suppress(FileExistsError, PermissionError):
+            site.run.mkdir(0o750)
+    group = _group(site.operators) if create and os.geteuid() == 0 else None
+    run = _open_run(str(site.run), site.run)
+    if group is not None:
+        os.fchown(run, 0, group)
+        os.fchmod(run, 0o750)
+    found = os.fstat(run)
+    if found.st_uid != 0 or found.st_mode & 0o027:
+        os.close(run)
+        raise Tampered("run_unsafe", f"{site.run} is not root's and its operators' alone", "remove it")
+    return run
+
+
+def _group(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise Unavailable("operators_missing", f"there is no group {name}", "run: bascule host install") from None
+
+
+def _enter_home(home: Path, *, create: bool) -> int:
     try:
         base = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
@@ -70,13 +106,9 @@ def run_directory(home: Path, *, create: bool) -> Iterator[int]:
     except PermissionError:
         raise NotPermitted("run_denied", f"you may not enter {home}", "ask as the home's owner") from None
     try:
-        run = _enter(base, home, create=create)
+        return _enter(base, home, create=create)
     finally:
         os.close(base)
-    try:
-        yield run
-    finally:
-        os.close(run)
 
 
 def _enter(base: int, home: Path, *, create: bool) -> int:
@@ -86,19 +118,24 @@ def _enter(base: int, home: Path, *, create: bool) -> int:
             os.mkdir(RUN, 0o700, dir_fd=base)
             if os.geteuid() == 0:
                 os.chown(RUN, owner.st_uid, owner.st_gid, dir_fd=base, follow_symlinks=False)
-    try:
-        run = os.open(RUN, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=base)
-    except FileNotFoundError:
-        raise Unavailable("run_missing", f"no gateway ever ran in {home}") from None
-    except PermissionError:
-        raise NotPermitted("run_denied", f"you may not enter {home / RUN}", "ask as the home's owner") from None
-    except OSError:
-        raise Tampered("run_unsafe", f"{home / RUN} is not a plain directory", "remove it") from None
+    run = _open_run(RUN, home / RUN, base)
     found = os.fstat(run)
     if found.st_uid not in {0, os.geteuid(), owner.st_uid} or found.st_mode & 0o022:
         os.close(run)
         raise Tampered("run_unsafe", f"{home / RUN} is not its owner's alone", "remove it; it will be made again")
     return run
+
+
+def _open_run(name: str, shown: Path, base: int | None = None) -> int:
+    try:
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=base)
+    except FileNotFoundError:
+        raise Unavailable("run_missing", f"no gateway ever ran with {shown}") from None
+    except PermissionError:
+        remedy = "ask as the home's owner, or as one of its operators"
+        raise NotPermitted("run_denied", f"you may not enter {shown}", remedy) from None
+    except OSError:
+        raise Tampered("run_unsafe", f"{shown} is not a plain directory", "remove it") from None
 
 
 def _address(run: int) -> str:
@@ -133,7 +170,8 @@ def dial(home: Path) -> socket.socket | None:
 def listen(home: Path) -> socket.socket:
     """Return a listening socket, a stale one replaced; call it while holding the lock, before giving up any right.
 
-    The file is 0600 and the home's owner's: root and the owner reach it, nobody else does.
+    The file is 0600 and the home's owner's: root and the owner reach it, nobody else does. Of an installed home it is
+    0660 and the operators' too; who they are is asked again at every connection.
 
     Raises:
         Unavailable, NotPermitted, Tampered: as :func:`run_directory`.
@@ -141,7 +179,7 @@ def listen(home: Path) -> socket.socket:
     with run_directory(home, create=True) as run:
         _unlink_socket(run)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        umask = os.umask(0o177)
+        umask = os.umask(0o117 if site_of(home).operators else 0o177)
         try:
             listener.bind(_address(run))
         except OSError as error:

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol, cast
 
 from bascule.control.access import Access
+from bascule.control.members import is_member
 from bascule.control.protocol import (
     MAX_ANSWER,
     MAX_REQUEST,
@@ -138,7 +139,8 @@ class Server:
     async def _greet(self, connection: socket.socket, send: _Sender, *, crowded: bool) -> Caller | None:
         caller = peer_of(connection)
         try:
-            self._access.check(caller.uid, self._agent_uids())
+            member = is_member(caller.uid, self._access.operators)
+            self._access.check(caller.uid, self._agent_uids(), member=member)
             if crowded:
                 raise Unavailable("too_many_connections", "too many verbs speak to the gateway at once", "try again")
         except BasculeError as error:

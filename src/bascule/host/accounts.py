@@ -77,7 +77,9 @@ def root_range(home: str) -> Range:
     """
     place = _place(home, HOMES)
     first = FIRST_UID + place * PER_HOME
-    taken = [entry.pw_name for entry in pwd.getpwall() if first <= entry.pw_uid < first + PER_HOME]
+    inside = [entry for entry in pwd.getpwall() if first <= entry.pw_uid < first + PER_HOME]
+    # An installed home's gateway has a name of its own in the table, and the home is that account's.
+    taken = [entry.pw_name for entry in inside if (entry.pw_uid, entry.pw_dir) != (first, home)]
     if taken:
         raise Unavailable("uid_range_taken", f"uids from {first} are wanted and {taken[0]} has one", "move the home")
     return Range(first + 1, PER_HOME - 1, first)

@@ -12,21 +12,23 @@ from pathlib import Path
 from bascule.core.errors import Malformed, Unavailable
 from bascule.core.ids import AgentId, parse_agent_id
 from bascule.host.policy_file import read_policy_file
+from bascule.host.site import site_of
 from bascule.policy.json5 import read
 from bascule.policy.places import CONFIG_NAME
 
 
 def agent_names(home: Path) -> tuple[AgentId, ...]:
-    """Return every agent id in the home's ``bascule.json5``, in order, without repetition.
+    """Return every agent id in ``bascule.json5`` of a home, in order, without repetition.
 
     Raises:
         Unavailable: ``policy_missing``, ``policy_unreadable``.
         Tampered: ``policy_file_unsafe``.
         Malformed: ``policy_syntax``.
     """
-    config = read_policy_file(home / CONFIG_NAME)
+    path = site_of(home).config / CONFIG_NAME
+    config = read_policy_file(path)
     if config is None:
-        raise Unavailable("policy_missing", f"there is no {home / CONFIG_NAME}", "make a home with: bascule init")
+        raise Unavailable("policy_missing", f"there is no {path}", "make a home with: bascule init")
     found: dict[AgentId, None] = {}
     for name in _names(read(config, CONFIG_NAME).value):
         try:

@@ -70,12 +70,13 @@ def acl(entries: Mapping[int, int], mode: int) -> bytes:
     return struct.pack("<I", _ACL_VERSION) + b"".join(struct.pack("<HHI", *row) for row in rows)
 
 
-def prepare_home(path: str, owners: Owners) -> None:
+def prepare_home(path: str, owners: Owners, *, closed: bool = False) -> None:
     """Make and hand out every directory of a home; what is right already is left alone.
 
     Args:
         path: absolute, links resolved.
         owners: whose is what; the caller needs the right to change owners.
+        closed: the home itself stays shut; its gateway is shown parts of it by other means.
 
     Raises:
         Tampered: a link or a file stands where a directory belongs.
@@ -83,7 +84,10 @@ def prepare_home(path: str, owners: Owners) -> None:
     """
     home = _open_home(path)
     try:
-        _let_gateway_in(home, owners)
+        if closed:
+            _grant_file(home, "accounts.json", owners.gateway)
+        else:
+            _let_gateway_in(home, owners)
         state = _directory(home, "state", Rights(owners.gateway, 0o700, {}))
         try:
             _make_canary(state, owners.gateway)

@@ -15,6 +15,7 @@ from bascule.core.errors import Unavailable
 from bascule.core.finding import Finding
 from bascule.core.policy import Policy
 from bascule.host.policy_file import read_policy_file
+from bascule.host.site import site_of
 from bascule.policy.compile import compile_policy
 from bascule.policy.places import APPROVALS_NAME, CONFIG_NAME, Places
 
@@ -45,10 +46,11 @@ def load(home: Path, built_tools: frozenset[str] = frozenset()) -> Loaded:
         Tampered: ``policy_file_unsafe``: a link, no plain file, or writable by others.
         Malformed: it does not parse; see :func:`bascule.policy.compile.compile_policy`.
     """
-    config = read_policy_file(home / CONFIG_NAME)
+    directory = site_of(home).config
+    config = read_policy_file(directory / CONFIG_NAME)
     if config is None:
-        raise Unavailable("policy_missing", f"there is no {home / CONFIG_NAME}", "make a home with: bascule init")
-    approvals = read_policy_file(home / APPROVALS_NAME)
+        raise Unavailable("policy_missing", f"there is no {directory / CONFIG_NAME}", "make a home with: bascule init")
+    approvals = read_policy_file(directory / APPROVALS_NAME)
     where = places(home, built_tools)
     policy, findings = compile_policy(config, approvals, where)
     return Loaded(policy, findings, where, config, approvals)
@@ -57,5 +59,12 @@ def load(home: Path, built_tools: frozenset[str] = frozenset()) -> Loaded:
 def places(home: Path, built_tools: frozenset[str] = frozenset()) -> Places:
     """Return where a home and its surroundings lie on this machine."""
     links = {name: os.path.realpath(name) for name in MERGED if Path(name).is_symlink()}
-    code = str(Path(bascule.__file__).resolve().parent)
-    return Places(os.path.realpath(home), str(Path.home()), links, (code,), built_tools=built_tools)
+    code, site = str(Path(bascule.__file__).resolve().parent), site_of(home)
+    return Places(
+        os.path.realpath(home),
+        str(Path.home()),
+        links,
+        (code, *site.governing),
+        built_tools=built_tools,
+        config=str(site.config) if site.installed else "",
+    )

@@ -25,6 +25,7 @@ from bascule.core.ids import AgentId
 from bascule.host import gateway_view
 from bascule.host.accounts import Accounts, range_here
 from bascule.host.directories import Owners, prepare_home
+from bascule.host.site import SHOWN, site_of
 from bascule.linux.calls import (
     CLONE_NEWNS,
     CLONE_NEWPID,
@@ -168,7 +169,7 @@ def _in_child(start: Start, owners: Owners, theirs: socket.socket, tell: int, wa
                 os.setgroups([])
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
-        prepare_home(start.home, owners)
+        prepare_home(start.home, owners, closed=site_of(Path(start.home)).installed)
         # The warden's own /proc will show its boxes alone; by this one it finds containers, which Docker makes.
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if start.subordinate is None else -1
         unshare(CLONE_NEWNS | CLONE_NEWPID)
@@ -274,8 +275,14 @@ def _map_alone(child: int) -> None:
 
 
 def needed_paths(home: str, source: str) -> tuple[str, ...]:
-    """The paths a gateway needs: its home, its Python and its code."""
-    return (home, sys.prefix, sys.base_prefix, source)
+    """The paths a gateway needs: its home, its Python and its code.
+
+    Of an installed home it is shown what it works on, at the usual names, and never the directory itself, which is
+    root's alone: so the gateway cannot put another tree in the place of one of them.
+    """
+    site = site_of(Path(home))
+    own = (home,) if not site.installed else (str(site.config), *(f"{home}/{part}" for part in SHOWN))
+    return (*own, sys.prefix, sys.base_prefix, source)
 
 
 def become_gateway(paths: Iterable[str], uid: int) -> None:
@@ -296,7 +303,7 @@ def become_gateway(paths: Iterable[str], uid: int) -> None:
     except (OSError, ValueError) as error:
         raise Unavailable("gateway_account", f"cannot become uid {uid}: {error}") from None
     for path in needed:
-        if not os.access(path, os.R_OK | os.X_OK):
+        if not os.access(path, os.R_OK | os.X_OK if Path(path).is_dir() else os.R_OK):
             raise Unavailable("view_path", f"the gateway (uid {uid}) may not read {path}", f"chmod o+rx {path}")
 
 

@@ -202,7 +202,7 @@ def _prompts(agent: str, names: tuple[str, ...], path: Path, given: _Given) -> t
         if name.startswith("/") or ".." in name.split("/"):
             where = given.document.where((*path, "prompts"))
             raise Malformed("policy_schema", f"{where}: the prompt file {name[:80]!r} must lie in prompts/{agent}/")
-    return tuple(f"{given.places.home}/prompts/{agent}/{name}" for name in names)
+    return tuple(f"{given.places.prompt_root(agent)}/{name}" for name in names)
 
 
 def model_name(model: str | None) -> str:

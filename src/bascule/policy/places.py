@@ -23,6 +23,7 @@ class Places:
 
     Attributes:
         home: absolute path of the Bascule home, links resolved.
+        config: absolute path of the directory with the policy files and prompts, empty if that is the home.
         user_home: what ``~`` means in patterns; empty if nothing.
         links: directories that are symbolic links, with where they lead (``{"/bin": "/usr/bin"}``).
         protected: absolute paths no agent may name besides the home: code, keys.
@@ -40,7 +41,12 @@ class Places:
     approvals_name: str = APPROVALS_NAME
     carried: frozenset[str] = frozenset()
     built_tools: frozenset[str] = frozenset()
+    config: str = ""
 
     def agent_root(self, agent: str) -> str:
         """Return the agent's directory."""
         return f"{self.home}/agents/{agent}"
+
+    def prompt_root(self, agent: str) -> str:
+        """Return the directory of the agent's prompt files."""
+        return f"{self.config if self.config else self.home}/prompts/{agent}"
