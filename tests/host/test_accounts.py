@@ -59,7 +59,9 @@ def test_root_gives_every_home_a_range_of_its_own_above_those_of_others(home: st
 def test_root_refuses_a_range_in_which_somebody_has_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
     found = root_range("/srv/bots")
     for uid, taken in ((found.gateway - 1, False), (found.gateway, True), (found.gateway + PER_HOME - 1, True)):
-        monkeypatch.setattr(pwd, "getpwall", lambda uid=uid: [SimpleNamespace(pw_name="eve", pw_uid=uid, pw_dir="/home/eve")])
+        monkeypatch.setattr(
+            pwd, "getpwall", lambda uid=uid: [SimpleNamespace(pw_name="eve", pw_uid=uid, pw_dir="/home/eve")]
+        )
         if not taken:
             assert root_range("/srv/bots") == found
             continue
