@@ -39,6 +39,7 @@ def test_set_up_fields():
     assert rest.pop("canary") == b"/canary"
     assert {name: number(value, 9) for name, value in rest.items()} == {
         "version": 1,
+        "pages": 0,
         "file_bytes": 1,
         "write_bytes": 2,
         "read_bytes": 3,

@@ -157,8 +157,13 @@ class Web(Protocol):
 class Pages(Protocol):
     """What makes text of a page, in a box."""
 
-    async def text(self, agent: AgentId, content: bytes, content_type: str, charset: str) -> str:
-        """Return the text of a page as a reader would see it, without what is hidden.
+    async def text(self, agent: AgentId, content: bytes, charset: str) -> str:
+        """Return the text of a page of HTML as a reader would see it, without what is hidden.
+
+        Args:
+            agent: whose box reads it.
+            content: at most 4 MiB.
+            charset: what the site calls its encoding, in lower case; empty if it does not say.
 
         Raises:
             Unavailable: there is no such box, or it did not answer in time.

@@ -1,4 +1,4 @@
-"""Every agent's boxes by the backend its policy names: implements :class:`bascule.core.ports.Boxes`.
+"""Every agent's boxes by the backend its policy names: implements :class:`bascule.core.ports.Boxes`, and its ``Pages``.
 
 Stops: a call of an agent running in another backend's box than policy says. Moving an agent is a change of one key.
 """
@@ -12,7 +12,7 @@ from bascule.core.confinement import Mount
 from bascule.core.errors import Unavailable
 from bascule.core.ids import AgentId
 from bascule.core.policy import AgentPolicy, Backend
-from bascule.core.ports import Boxes, Files
+from bascule.core.ports import Files
 from bascule.core.posture import Posture
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
 from bascule.sandboxes.docker.backend import DockerBoxes
@@ -34,7 +34,7 @@ class RoutedBoxes:
         self._bubblewrap = BubblewrapBoxes(client, agents, uids, gateway_uid)
         self.docker = DockerBoxes(client, agents, uids, gateway_uid)
 
-    def _of(self, agent: AgentId) -> Boxes:
+    def _of(self, agent: AgentId) -> BubblewrapBoxes | DockerBoxes:
         rules = self._agents.get(agent)
         if rules is None:
             raise Unavailable("agent_without_account", f"agent {agent} has no account here", "restart the gateway")
@@ -49,6 +49,10 @@ class RoutedBoxes:
     async def run(self, request: PipelineRequest) -> PipelineResult:
         """See :class:`bascule.core.ports.Boxes`."""
         return await self._of(request.key.agent).run(request)
+
+    async def text(self, agent: AgentId, content: bytes, charset: str) -> str:
+        """See :class:`bascule.core.ports.Pages`."""
+        return await self._of(agent).text(agent, content, charset)
 
     async def posture(self, agent: AgentId, *, fresh: bool = False) -> Posture:
         """See :class:`bascule.core.ports.Boxes`."""

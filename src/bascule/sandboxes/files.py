@@ -12,31 +12,20 @@ import asyncio
 import hashlib
 import re
 import socket
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
 from bascule.core.box import FileContent
 from bascule.core.errors import Malformed, Unavailable
 from bascule.core.paths import normal
-from bascule.sandboxes.hello import Hello, Setup, WorkerLimits, read_hello
-from bascule.sandboxes.worker.frames import (
-    HEAD,
-    MAX_CONTROL,
-    OVERHEAD,
-    FrameError,
-    body_length,
-    number,
-    pack,
-    unpack,
-)
+from bascule.sandboxes.hello import Hello, Setup, WorkerLimits
+from bascule.sandboxes.line import Line, ending, greet
+from bascule.sandboxes.worker.frames import OVERHEAD, FrameError, number, pack
 from bascule.sandboxes.worker.match import Pattern, PatternError
 
 _SHA256 = re.compile(rb"[0-9a-f]{64}")
 _PATH_BYTES = 4095
-_FIRST_READ = 64 << 10
-_CREDENTIALS = struct.Struct("=iII")
 
 MALFORMED = {
     "path_not_plain": "is no plain absolute path: no '..', no NUL, names up to 255 bytes",
@@ -70,75 +59,6 @@ UNAVAILABLE = {
 """Codes of refusals that another state of the machine would lift."""
 
 
-class _Line:
-    """A stream socket that carries frames; one side of one conversation."""
-
-    def __init__(self, channel: socket.socket) -> None:
-        channel.setblocking(False)  # noqa: FBT003  # the standard library's signature
-        self._channel = channel
-        self._loop = asyncio.get_running_loop()
-
-    def close(self) -> None:
-        self._channel.close()
-
-    async def send(self, frame: bytes) -> None:
-        await self._loop.sock_sendall(self._channel, frame)
-
-    async def receive(self, maximum: int) -> list[bytes]:
-        """Return the next frame's fields; raises :class:`FrameError` or :class:`OSError`."""
-        return await self._frame(await self._loop.sock_recv(self._channel, _FIRST_READ), maximum)
-
-    async def _frame(self, start: bytes, maximum: int) -> list[bytes]:
-        """Return the fields of the frame that begins with ``start``; it must end where the stream now ends."""
-        if len(start) < HEAD:
-            start += await self._exactly(HEAD - len(start))
-        length = body_length(start[:HEAD], maximum)
-        if HEAD + length < len(start):
-            raise FrameError("more than was asked for")
-        if HEAD + length == len(start):
-            return unpack(start[HEAD:])
-        return unpack(start[HEAD:] + await self._exactly(HEAD + length - len(start)))
-
-    async def receive_hello(self) -> tuple[list[bytes], int, int]:
-        """Return the first frame's fields with the sender's (pid, uid), as the kernel knows them."""
-        first, pid, uid = await self._with_sender()
-        return await self._frame(first, MAX_CONTROL), pid, uid
-
-    def ask_for_sender(self) -> None:
-        """Have the kernel tell who sends; must precede whatever makes the other side send."""
-        self._channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-
-    async def _with_sender(self) -> tuple[bytes, int, int]:
-        readable: asyncio.Future[None] = self._loop.create_future()
-        self._loop.add_reader(self._channel, _resolve, readable)
-        try:
-            await readable
-        finally:
-            self._loop.remove_reader(self._channel)
-        data, ancillary, _, _ = self._channel.recvmsg(_FIRST_READ, socket.CMSG_SPACE(_CREDENTIALS.size))
-        self._channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
-        for level, kind, content in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and len(content) == _CREDENTIALS.size:
-                pid, uid, _ = _CREDENTIALS.unpack(content)
-                return data, pid, uid
-        raise FrameError("the kernel named no sender")
-
-    async def _exactly(self, count: int) -> bytearray:
-        buffer = bytearray(count)
-        rest = memoryview(buffer)
-        while rest:
-            got = await self._loop.sock_recv_into(self._channel, rest)
-            if got == 0:
-                raise ConnectionResetError("the worker has gone")
-            rest = rest[got:]
-        return buffer
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
 async def connect(
     channel: socket.socket, setup: Setup, *, seconds: float, operation_seconds: float = 30.0
 ) -> WorkerFiles:
@@ -151,35 +71,10 @@ async def connect(
         operation_seconds: how long each operation may take; the largest file must be hashed within it.
 
     Raises:
-        Unavailable: ``worker_timeout``, ``worker_dead``, ``worker_garbled``, or ``worker_setup`` with its reason.
+        Unavailable: as :func:`bascule.sandboxes.line.greet`.
     """
-    line = _Line(channel)
-    with _ending(line.close):
-        line.ask_for_sender()
-        async with asyncio.timeout(seconds):
-            await line.send(pack(setup.fields()))
-            fields, pid, uid = await line.receive_hello()
-        hello = read_hello(fields, pid, uid)
+    line, hello = await greet(channel, setup, seconds)
     return WorkerFiles(line, hello, setup.limits, operation_seconds)
-
-
-@contextmanager
-def _ending(close: Callable[[], None]) -> Iterator[None]:
-    """A conversation that fails on the way, by whatever cause, is over: its next bytes could belong to anything."""
-    try:
-        yield
-    except TimeoutError:
-        close()
-        raise Unavailable("worker_timeout", "the file worker did not answer in time") from None
-    except OSError:
-        close()
-        raise Unavailable("worker_dead", "the file worker has ended") from None
-    except FrameError:
-        close()
-        raise Unavailable("worker_garbled", "the file worker gave an answer that makes no sense") from None
-    except BaseException:
-        close()
-        raise
 
 
 class WorkerFiles:
@@ -189,7 +84,7 @@ class WorkerFiles:
     conversation: ``dead`` is then True and every later operation raises :class:`Unavailable` ``worker_dead``.
     """
 
-    def __init__(self, line: _Line, hello: Hello, limits: WorkerLimits, seconds: float) -> None:
+    def __init__(self, line: Line, hello: Hello, limits: WorkerLimits, seconds: float) -> None:
         """Use :func:`connect`."""
         self._line = line
         self._hello = hello
@@ -323,7 +218,7 @@ class WorkerFiles:
         """Return the ``count`` fields of a good answer; raise what a refusal means."""
         if self._dead:
             raise Unavailable("worker_dead", "the file worker has ended")
-        with _ending(self.close):
+        with ending(self.close):
             async with asyncio.timeout(self._seconds):
                 await self._line.send(pack(request))
                 fields = await self._line.receive(content_bytes + OVERHEAD)
@@ -345,7 +240,7 @@ class WorkerFiles:
         try:
             yield
         except FrameError:
-            with _ending(self.close):
+            with ending(self.close):
                 raise
 
     def _cap(self, path: str, size: int) -> None:

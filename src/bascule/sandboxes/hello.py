@@ -38,11 +38,19 @@ class WorkerLimits:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a worker is told at start; ``canary`` is a box path that only the gateway's account may read."""
+    """What a worker is told at start.
+
+    Attributes:
+        roots: where it may work; none for one that reads pages.
+        canary: a box path that only the gateway's account may read.
+        limits: maxima.
+        pages: it makes text of pages, and may open no file at all.
+    """
 
     roots: tuple[Root, ...]
     canary: str
     limits: WorkerLimits = WorkerLimits()
+    pages: bool = False
 
     def fields(self) -> list[bytes]:
         """The set-up frame's fields."""
@@ -50,6 +58,7 @@ class Setup:
         return [
             b"version=1",
             b"canary=" + os.fsencode(self.canary),
+            b"pages=%d" % self.pages,
             *(b"root=" + (b"rw:" if root.writable else b"ro:") + os.fsencode(root.path) for root in self.roots),
             *(f"{name}={getattr(limits, name)}".encode() for name in _LIMITS),
         ]

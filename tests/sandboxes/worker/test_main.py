@@ -20,9 +20,14 @@ SETUP = Setup((Root("/a"), Root("/b", writable=True)), "/canary").fields()
 
 
 def test_the_gateways_set_up_is_understood():
-    canary, roots, limits = read_setup(SETUP)
-    assert (canary, roots) == (b"/canary", [(b"/a", False), (b"/b", True)])
-    assert (limits.file_bytes, limits.write_bytes) == (256 << 20, 8 << 20)
+    told = read_setup(SETUP)
+    assert (told.canary, told.roots, told.pages) == (b"/canary", [(b"/a", False), (b"/b", True)], False)
+    assert (told.limits.file_bytes, told.limits.write_bytes) == (256 << 20, 8 << 20)
+
+
+def test_a_reader_of_pages_is_told_no_roots():
+    told = read_setup(Setup((), "/canary", pages=True).fields())
+    assert (told.roots, told.pages) == ([], True)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +37,8 @@ def test_the_gateways_set_up_is_understood():
         [field for field in SETUP if not field.startswith(b"root")],
         [field for field in SETUP if not field.startswith(b"canary")],
         [*SETUP, b"canary=/other"],
+        [field.replace(b"pages=0", b"pages=1") for field in SETUP],
+        [field for field in SETUP if not field.startswith(b"pages")],
         [*SETUP, b"unknown=1"],
         [*SETUP, b"root=rx:/c"],
         [*SETUP, b"root=/c"],

@@ -22,8 +22,9 @@ from bascule.core.posture import Posture
 from bascule.sandboxes.bubblewrap.pipeline import Pipeline
 from bascule.sandboxes.files import WorkerFiles, connect
 from bascule.sandboxes.fitness import Unfit, held_against, roots
-from bascule.sandboxes.hello import Setup
+from bascule.sandboxes.hello import Hello, Setup
 from bascule.sandboxes.oneshot import OneShot
+from bascule.sandboxes.pages import PageReader
 from bascule.sandboxes.warden.client import Measurement, RunningBox, WardenClient
 from bascule.sandboxes.warden.messages import StartWorker
 from bascule.sandboxes.warden.stage import BOX_CANARY
@@ -91,12 +92,28 @@ class BubblewrapBoxes:
             if key.agent == agent and worker.usable:
                 if fresh:
                     measured = await self._client.measure(worker.box.number)
-                    worker.posture = self._judge(agent, worker.files, measured)
+                    worker.posture = self._judge(agent, worker.files.hello, measured)
                 return worker.posture
         try:
             return (await self._warm(BoxKey(agent, cli_session(agent)))).posture
         except Unfit as unfit:
             return unfit.posture
+
+    async def text(self, agent: AgentId, content: bytes, charset: str) -> str:
+        """See :class:`bascule.core.ports.Pages`; each page has a box of its own, which ends with it."""
+        policy = self._policy(agent)
+        ours, box = await self._box(StartWorker(0, agent, False, (), policy.sandbox.limits))  # noqa: FBT003 -- a record
+        try:
+            reader = await PageReader.meet(ours, BOX_CANARY, _START_SECONDS)
+            try:
+                found = self._judge(agent, reader.hello, await self._client.measure(box.number))
+                if found.problems:
+                    raise Unfit(found)
+                return await reader.text(content, charset)
+            finally:
+                reader.close()
+        finally:
+            await asyncio.shield(self._end(None, box))
 
     async def stop(self, agent: AgentId | None) -> None:
         """End every box of one agent, or of all; returns when nothing of them is left."""
@@ -133,14 +150,7 @@ class BubblewrapBoxes:
     async def _start(self, key: BoxKey, mounts: tuple[Mount, ...]) -> _Worker:
         policy = self._policy(key.agent)
         writable = policy.sandbox.workspace_access == "rw"
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with theirs:
-                request = StartWorker(0, key.agent, writable, mounts, policy.sandbox.limits)
-                box = await self._client.start(request, theirs.fileno())
-        except BaseException:
-            ours.close()
-            raise
+        ours, box = await self._box(StartWorker(0, key.agent, writable, mounts, policy.sandbox.limits))
         try:
             setup = Setup(roots(policy, mounts, writable=writable), BOX_CANARY)
             files = await connect(ours, setup, seconds=_START_SECONDS, operation_seconds=_OPERATION_SECONDS)
@@ -152,15 +162,25 @@ class BubblewrapBoxes:
         except BaseException:
             await asyncio.shield(self._end(files, box))
             raise
-        found = self._judge(key.agent, files, measured)
+        found = self._judge(key.agent, files.hello, measured)
         if found.problems:
             await asyncio.shield(self._end(files, box))
             raise Unfit(found)
         return _Worker(files, box, found)
 
-    def _judge(self, agent: AgentId, files: WorkerFiles, measured: Measurement) -> Posture:
+    async def _box(self, request: StartWorker) -> tuple[socket.socket, RunningBox]:
+        """Start a worker's box; return our end of the line to it, with the box."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with theirs:
+                return ours, await self._client.start(request, theirs.fileno())
+        except BaseException:
+            ours.close()
+            raise
+
+    def _judge(self, agent: AgentId, hello: Hello, measured: Measurement) -> Posture:
         """Hold what the worker says of itself against what the warden measured from outside."""
-        return held_against(files.hello, measured, self._uids[agent], self._gateway_uid)
+        return held_against(hello, measured, self._uids[agent], self._gateway_uid)
 
     async def _end(self, files: WorkerFiles | None, box: RunningBox) -> None:
         if files is not None:

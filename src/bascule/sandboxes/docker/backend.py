@@ -31,6 +31,7 @@ from bascule.sandboxes.files import WorkerFiles, connect
 from bascule.sandboxes.fitness import Unfit, held_against, roots
 from bascule.sandboxes.hello import Setup
 from bascule.sandboxes.oneshot import OneShot
+from bascule.sandboxes.pages import PageReader
 from bascule.sandboxes.warden.client import Measurement, WardenClient
 from bascule.sandboxes.warden.container_requests import Contain
 from bascule.sandboxes.warden.stage import BOX_CANARY
@@ -149,6 +150,23 @@ class DockerBoxes:
             raise ContainerLine.gone()
         return container.posture
 
+    async def text(self, agent: AgentId, content: bytes, charset: str) -> str:
+        """See :class:`bascule.core.ports.Pages`; the page's reader takes the file worker's place, and ends with it."""
+        container = await self._standing(BoxKey(agent, cli_session(agent)))
+        async with container.turn:
+            try:
+                reader = await PageReader.meet(await self._begin_worker(container), BOX_CANARY, _START_SECONDS)
+                try:
+                    found = held_against(reader.hello, container.measured, self._uids[agent], self._gateway_uid)
+                    if found.problems:
+                        raise Unfit(found)
+                    return await reader.text(content, charset)
+                finally:
+                    reader.close()
+            finally:
+                container.used = time.monotonic()
+                await asyncio.shield(self._clear(container))
+
     async def stop(self, agent: AgentId | None) -> None:
         """End every container of one agent, or of all; returns when they are gone."""
         chosen = [scope for scope in self._containers if agent in (None, scope[0])]
@@ -236,13 +254,7 @@ class DockerBoxes:
         if container.files is not None and not container.files.dead:
             return container.files
         rules = self._policy(container.key.agent)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with theirs:
-                await container.line.worker(theirs.fileno())
-        except BaseException:
-            ours.close()
-            raise
+        ours = await self._begin_worker(container)
         setup = Setup(roots(rules, mounts, writable=rules.sandbox.workspace_access == "rw"), BOX_CANARY)
         files = await connect(ours, setup, seconds=_START_SECONDS, operation_seconds=_OPERATION_SECONDS)
         uid = self._uids[container.key.agent]
@@ -252,6 +264,19 @@ class DockerBoxes:
             raise Unfit(found)
         container.files, container.posture = files, found
         return files
+
+    async def _begin_worker(self, container: _Container) -> socket.socket:
+        """Start a worker in place of the one there may be; return our end of the line to it."""
+        if container.files is not None:
+            container.files.close()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with theirs:
+                await container.line.worker(theirs.fileno())
+        except BaseException:
+            ours.close()
+            raise
+        return ours
 
     async def _clear(self, container: _Container) -> None:
         """Leave nothing of a call; a container that cannot show it is not used again."""

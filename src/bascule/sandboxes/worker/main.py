@@ -30,6 +30,10 @@ from bascule.sandboxes.worker.selftest import SelfTest
 from bascule.sandboxes.worker.walking import Walker
 from bascule.sandboxes.worker.writing import Writer
 
+TYPE_CHECKING = False  # ``typing`` costs a worker memory and time
+if TYPE_CHECKING:
+    from bascule.sandboxes.worker.page_worker import PageWorker
+
 MAX_LIMIT = 1 << 40
 MAX_HELD = 64 << 20
 """Largest content that may be held in memory at once, whatever the set-up asks for; bytes."""
@@ -130,8 +134,18 @@ def _counted(fields: list[bytes], count: int) -> list[bytes]:
     return fields
 
 
-def read_setup(fields: list[bytes]) -> tuple[bytes, list[tuple[bytes, bool]], Limits]:
-    """Return the canary's path, the roots as (path, writable), and the limits.
+class SetUp:
+    """What the gateway told the worker: the canary's path, roots as (path, writable), limits, and its work."""
+
+    __slots__ = ("canary", "limits", "pages", "roots")
+
+    def __init__(self, canary: bytes, roots: list[tuple[bytes, bool]], limits: Limits, *, pages: bool) -> None:
+        """Hold them; see :func:`read_setup`."""
+        self.canary, self.roots, self.limits, self.pages = canary, roots, limits, pages
+
+
+def read_setup(fields: list[bytes]) -> SetUp:
+    """Return the set-up; a worker that reads pages has no roots, and any other has some.
 
     Raises:
         FrameError: an unknown, doubled or missing name, or a value that does not parse.
@@ -146,13 +160,16 @@ def read_setup(fields: list[bytes]) -> tuple[bytes, list[tuple[bytes, bool]], Li
             raise FrameError("doubled or malformed")
         else:
             values[name] = value
-    expected = {"version", "canary", *Limits.__slots__}
-    if set(values) != expected or values["version"] != b"1" or not roots:
+    expected = {"version", "canary", "pages", *Limits.__slots__}
+    if set(values) != expected or values["version"] != b"1":
         raise FrameError("set-up incomplete")
-    return values["canary"], roots, Limits(values)
+    pages = flag(values["pages"])
+    if pages == bool(roots):
+        raise FrameError("files or pages")
+    return SetUp(values["canary"], roots, Limits(values), pages=pages)
 
 
-def harden(fields: list[bytes]) -> tuple[Worker, list[bytes]]:
+def harden(fields: list[bytes]) -> tuple[Worker | PageWorker, list[bytes]]:
     """Open the roots, build the walls, and return the worker and its hello.
 
     Raises:
@@ -160,11 +177,13 @@ def harden(fields: list[bytes]) -> tuple[Worker, list[bytes]]:
         RefusedError: a root's path is not plain.
         OSError: a root is missing, or a wall cannot be built.
     """
-    canary, wanted, limits = read_setup(fields)
+    told = read_setup(fields)
+    limits = told.limits
     os.umask(0)
     walls.ignore_interrupts()
-    test = SelfTest(canary)
-    roots = Roots([Root(path, writable=writable) for path, writable in wanted])
+    reader = _page_worker(limits) if told.pages else None
+    test = SelfTest(told.canary)
+    roots = Roots([Root(path, writable=writable) for path, writable in told.roots])
     rules = roots.landlock_rules()
     held = max(limits.write_bytes, limits.read_bytes)
     walls.limit_resources(limits.file_bytes, _BASE_MEMORY + 6 * held)
@@ -174,7 +193,14 @@ def harden(fields: list[bytes]) -> tuple[Worker, list[bytes]]:
         os.close(descriptor)
     dumpable = walls.is_dumpable()
     walls.filter_system_calls()
-    return Worker(roots, limits), test.report(landlock, dumpable=dumpable)
+    return reader or Worker(roots, limits), test.report(landlock, dumpable=dumpable)
+
+
+def _page_worker(limits: Limits) -> PageWorker:
+    """Load what reads pages: before the walls, behind which no module can be read, and only where it is wanted."""
+    from bascule.sandboxes.worker.page_worker import PageWorker  # noqa: PLC0415 -- costs a file worker memory and time
+
+    return PageWorker(limits.write_bytes, limits.read_bytes)
 
 
 def receive(channel: int, maximum: int) -> list[bytes] | None:
@@ -217,7 +243,7 @@ def send(channel: int, fields: list[bytes]) -> None:
         rest = rest[os.write(channel, rest) :]
 
 
-def serve(channel: int, worker: Worker, maximum: int) -> None:
+def serve(channel: int, worker: Worker | PageWorker, maximum: int) -> None:
     """Answer requests until the stream ends.
 
     Raises:

@@ -1,7 +1,6 @@
 """The hands of ``web_fetch``: the gateway's own client asks, and a box makes text of pages.
 
-Stops: a page being parsed where the keys are, and anything from the web being taken for trusted. Where there is no such
-box, pages of HTML are refused, and plain text and JSON are read.
+Stops: a page being parsed where the keys are, and anything from the web being taken for trusted.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ class WebFetch:
 
     Args:
         web: the client.
-        pages: makes text of HTML; None where there is no box for it.
+        pages: makes text of HTML.
     """
 
     spec: ToolSpec = SPEC
 
-    def __init__(self, web: Web, pages: Pages | None) -> None:
+    def __init__(self, web: Web, pages: Pages) -> None:
         self._web = web
         self._pages = pages
 
@@ -73,9 +72,7 @@ class WebFetch:
         if found.content_type not in PAGES:
             kind = found.content_type[:80]
             raise Unavailable("content_type", f"{found.host} answered with {kind!r}, which is not read as text")
-        if self._pages is None:
-            raise Unavailable("pages_missing", f"{found.host} answered with HTML, and no box makes text of it here")
-        return plain_text(await self._pages.text(call.agent, found.body, found.content_type, found.charset))
+        return plain_text(await self._pages.text(call.agent, found.body, found.charset))
 
     def card(self, call: Call, policy: AgentPolicy) -> tuple[str, ...]:
         """What the operator is shown."""
