@@ -17,12 +17,16 @@ BACKENDS = ("bubblewrap", "docker")
 """An attack is tried in each."""
 
 PROGRAM = Path(__file__).with_name("inside.py")
+KITS = Path(__file__).with_name("kits.py")
+BESIDE = Path(__file__).with_name("beside.py")
+"""What attackers bring: their tries, the static checks of escape kits, and tries on whoever is beside them."""
+
 WRITING = "tools/inside-writing.py"
 READING = "tools/inside.py"
 
 
-def list_probe(made: Living, agent: str = MAIN) -> None:
-    """Put the program into the agent's ``tools/``, once for an entry that writes and once for one that does not."""
+def list_probe(made: Living, agent: str = MAIN, program: Path = PROGRAM) -> None:
+    """Put a program into the agent's ``tools/``, once for an entry that writes and once for one that does not."""
     python, library = Path(sys.executable).resolve(), Path(sysconfig.get_path("stdlib")).resolve()
     # Extension modules stand for themselves, so that the libraries they load come along.
     extensions = sorted(glob.glob(f"{library}/lib-dynload/_ctypes.*"))
@@ -32,7 +36,7 @@ def list_probe(made: Living, agent: str = MAIN) -> None:
     needs = [str(python), str(library), *extensions]
     for name in (READING, WRITING):
         path = made.root(agent) / name
-        path.write_text(f"#!{python} -IS\n" + PROGRAM.read_text())
+        path.write_text(f"#!{python} -IS\n" + program.read_text())
         path.chmod(0o755)
         list_program(made, name, agent, needs=needs, writes=name == WRITING)
 
@@ -56,7 +60,7 @@ def inside(made: Living, verb: str, *words: str, tool: str = READING, **options:
     return dict(json.loads(content(report)))
 
 
-def outside(verb: str, *words: str, uid: int | None = None, **options: Any) -> dict[str, str]:
+def outside(verb: str, *words: str, uid: int | None = None, program: Path = PROGRAM, **options: Any) -> dict[str, str]:
     """What it says without any wall, as root or, if ``uid`` is given, under that account; ``options`` as for a process.
 
     A directory may be closed to the account: the program starts as root and gives its rights up itself.
@@ -64,7 +68,7 @@ def outside(verb: str, *words: str, uid: int | None = None, **options: Any) -> d
     words = words if uid is None else (str(uid), verb, *words)
     verb = verb if uid is None else "become"
     done = subprocess.run(
-        [*options.pop("before", ()), sys.executable, "-IS", str(PROGRAM), verb, *(word.encode().hex() for word in words)],
+        [*options.pop("before", ()), sys.executable, "-IS", str(program), verb, *(word.encode().hex() for word in words)],
         capture_output=True, text=True, timeout=60, check=True, **options,
     )  # fmt: skip
     return dict(json.loads(done.stdout))

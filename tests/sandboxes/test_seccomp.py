@@ -94,3 +94,17 @@ def test_nobody_types_into_a_terminal(name: str, request_number: int, wanted: in
 def test_unknown_machine_is_refused() -> None:
     with pytest.raises(Unavailable):
         box_filter("vax")
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+@given(pid=st.integers(1, 2**32 - 1), high=st.integers(0, 2**32 - 1))
+def test_where_programs_share_a_container_none_changes_another_process(name: str, pid: int, high: int) -> None:
+    machine = MACHINES[name]
+    alone, shared = box_filter(name), box_filter(name, shared=True)
+    for number in machine.own:
+        assert evaluate(alone, number, machine.audit, pid) == ALLOW
+        assert evaluate(shared, number, machine.audit, pid | high << 32) == EPERM
+        assert evaluate(shared, number, machine.audit, high << 32) == ALLOW  # the kernel reads the low half
+    for number in machine.lasting:
+        assert evaluate(alone, number, machine.audit) == ALLOW
+        assert evaluate(shared, number, machine.audit) == EPERM

@@ -2,9 +2,10 @@
 
 Stops: mounts, namespaces, tracing, kernel modules, BPF, io_uring, keyrings, changing modes, attributes and times of
 files, links and device nodes, sockets of every family not named, memory files (which would run in spite of noexec
-mounts), typing into a terminal, and every call newer than this list. Does not stop what ordinary reading and writing
-can do: that is the mounts' work. Filters cannot look behind pointers, so ``clone3`` is answered "not implemented" and
-libraries fall back to ``clone``, whose flags can be seen.
+mounts), typing into a terminal, asynchronous I/O of which a machine has one supply (``fs.aio-max-nr``), and every call
+newer than this list; where programs share a container, also limiting, slowing or pinning those beside them. Does not
+stop what ordinary reading and writing can do: that is the mounts' work. Filters cannot look behind pointers, so
+``clone3`` is answered "not implemented" and libraries fall back to ``clone``, whose flags can be seen.
 
 Numbers are from the kernel's ``arch/x86/entry/syscalls/syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h``.
 """
@@ -107,6 +108,7 @@ _X86_64: Mapping[str, int] = {
     "fanotify_init": 300,
     "fanotify_mark": 301,
     "memfd_create": 319,
+    "io_setup": 206,
     "chmod": 90,
     "fchmod": 91,
     "fchmodat": 268,
@@ -176,6 +178,7 @@ _AARCH64: Mapping[str, int] = {
     "fanotify_init": 262,
     "fanotify_mark": 263,
     "memfd_create": 279,
+    "io_setup": 0,
     "fchmod": 52,
     "fchmodat": 53,
     "setxattr": 5,
@@ -195,6 +198,13 @@ _LASTING_X86_64 = (29, 30, 31, 64, 65, 66, 68, 69, 70, 71, 220, 240)
 _LASTING_AARCH64 = (180, 186, 187, 188, 189, 190, 191, 192, 193, 194, 195, 196)
 """``shmget … msgctl``, ``semtimedop``, ``mq_open``: kernel objects that outlive the process that made them."""
 
+_BESIDE_X86_64, _BESIDE_AARCH64 = (141, 251), (140, 30)
+"""``setpriority``, ``ioprio_set``: they also name a whole account, and so whoever lives on when the call is over."""
+
+_OWN_X86_64, _OWN_AARCH64 = (302, 142, 144, 203, 314), (261, 118, 119, 122, 274)
+"""``prlimit64``, ``sched_setparam``, ``sched_setscheduler``, ``sched_setaffinity``, ``sched_setattr``: the process they
+change comes first, 0 for one's own. The kernel lets an account take away every limit of every process it has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -206,12 +216,30 @@ class Machine:
     socket: int
     ioctl: int
     lasting: tuple[int, ...]
+    own: tuple[int, ...]
     has_x32: bool = False
 
 
 MACHINES: Mapping[str, Machine] = {
-    "x86_64": Machine(0xC000003E, _X86_64, clone=56, socket=41, ioctl=16, lasting=_LASTING_X86_64, has_x32=True),
-    "aarch64": Machine(0xC00000B7, _AARCH64, clone=220, socket=198, ioctl=29, lasting=_LASTING_AARCH64),
+    "x86_64": Machine(
+        0xC000003E,
+        _X86_64,
+        clone=56,
+        socket=41,
+        ioctl=16,
+        lasting=_LASTING_X86_64 + _BESIDE_X86_64,
+        own=_OWN_X86_64,
+        has_x32=True,
+    ),
+    "aarch64": Machine(
+        0xC00000B7,
+        _AARCH64,
+        clone=220,
+        socket=198,
+        ioctl=29,
+        lasting=_LASTING_AARCH64 + _BESIDE_AARCH64,
+        own=_OWN_AARCH64,
+    ),
 }
 """By ``uname -m``."""
 
@@ -252,6 +280,11 @@ def _socket_families(machine: Machine, families: tuple[int, ...]) -> list[bytes]
     return _when_argument(machine.socket, 16, test)
 
 
+def _own_process_only(machine: Machine) -> list[bytes]:
+    test = [_op(_JUMP_EQUAL, 0, 1, 0), _op(_RETURN, _ERRNO | _EPERM), _op(_RETURN, _ALLOW)]
+    return [step for number in machine.own for step in _when_argument(number, 16, test)]
+
+
 def _terminal_requests(machine: Machine) -> list[bytes]:
     first, second = _TERMINAL_REQUESTS
     test = [
@@ -269,7 +302,7 @@ def box_filter(machine: str, families: tuple[int, ...] = (), *, shared: bool = F
     Args:
         machine: as ``uname -m`` says.
         families: socket families it may use; none by default. ``socketpair`` is not a way out and stays.
-        shared: calls share a namespace, so it may make nothing there that outlives its process.
+        shared: calls share a namespace, so it may make nothing there that outlives its process, and change no other.
 
     Raises:
         Unavailable: an architecture without a table.
@@ -280,5 +313,6 @@ def box_filter(machine: str, families: tuple[int, ...] = (), *, shared: bool = F
     code = _prologue(known)
     for number in sorted({*known.denied.values(), *(known.lasting if shared else ())}):
         code += _deny(number, _EPERM)
+    code += _own_process_only(known) if shared else []
     code += _clone_flags(known) + _socket_families(known, families) + _terminal_requests(known)
     return b"".join([*code, _op(_RETURN, _ALLOW)])

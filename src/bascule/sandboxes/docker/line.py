@@ -11,7 +11,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bascule.core.errors import Unavailable
@@ -32,6 +32,9 @@ CODES = frozenset(
 )  # fmt: skip
 """Refusals a resident may give."""
 
+_EXIT_SECONDS = 5.0
+"""How long a program that was killed may take to be gone: it can be slow in the kernel, on a slow disk."""
+
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -43,6 +46,7 @@ class ContainerLine(WardenClient):
         super().__init__(connection, loop)
         self._shared, self._agent_root = "", ""
         self._is_ended = False
+        self._asked_to_run: set[int] = set()
         self._filter = box_filter(os.uname().machine, shared=True).hex()
 
     @staticmethod
@@ -63,7 +67,21 @@ class ContainerLine(WardenClient):
         body = await self.exchange(lambda number: self._order(number, request), streams)
         return RunningBox(int(body["box"]), 0, 0, body["exit"])
 
+    async def exchange(self, compose: Callable[[int], bytes], files: Sequence[int]) -> dict[str, Any]:
+        """Send one order and return its answer; whoever once gave none in time is not waited for again.
+
+        Raises:
+            Unavailable: refused, or the container is gone or does not answer, and then its line is closed.
+        """
+        try:
+            return await super().exchange(compose, files)
+        except Unavailable as error:
+            if error.code == self.silent().code:
+                self.close()
+            raise
+
     def _order(self, number: int, request: RunProgram) -> bytes:
+        self._asked_to_run.add(number)
         command = program_command(request, self._agent_root)
         own = OWN_DIRECTORIES if request.writable else ()
         places = (BOX_ROOT, self._agent_root)
@@ -92,8 +110,13 @@ class ContainerLine(WardenClient):
         return message
 
     async def kill(self, box: int) -> None:
-        """Kill one program; its exit follows."""
+        """Kill one program; its exit follows. Where none does, the container is given up, and what waits is told."""
+        self._loop.call_later(_EXIT_SECONDS, self._give_up, box)
         await self._plain("kill", box=box)
+
+    def _give_up(self, box: int) -> None:
+        if self.runs(box):
+            self.close()
 
     async def worker(self, stream: int) -> None:
         """Start the file worker on a socket, in place of the one there may be."""
@@ -135,7 +158,7 @@ class ContainerLine(WardenClient):
         try:
             body = json.loads(untrusted_message)
             del untrusted_message
-            known = _exit_of(body) if body.get("event") == "exit" else self._answer_of(body)
+            known = self._exit_of(body) if body.get("event") == "exit" else self._answer_of(body)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.close()
             return
@@ -145,14 +168,32 @@ class ContainerLine(WardenClient):
         number = _number(body["id"])
         if not self.awaits(number):
             raise ValueError("an answer to nothing")
+        was_run = number in self._asked_to_run
+        self._asked_to_run.discard(number)
         if body["ok"] is not True:
             code = body["code"]
             message = str(body["message"])[:300]
             return {"id": number, "ok": False, "code": code if code in CODES else "container_error", "message": message}
         known: dict[str, Any] = {"id": number, "ok": True}
-        if "box" in body:
+        if "box" in body and not was_run:
+            raise ValueError("a program nobody asked for")
+        if was_run:
             known["box"] = _number(body["box"])
+            if self.runs(known["box"]):
+                raise ValueError("a program by another's number, whose exit nobody would hear of")
         return known | {name: body[name] for name in ("path", "sha256", "head", "clean", "worker") if name in body}
+
+    def _exit_of(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        if not self.runs(_number(body["box"])):
+            raise ValueError("an end of nothing")
+        problem = body["problem"]
+        return {
+            "event": "exit",
+            "box": body["box"],
+            "exit": _number(body["exit"]) & 0xFF,
+            "problem": problem if problem in CODES else ("box_failed" if problem else ""),
+            "timed_out": body["timed_out"] is True,
+        }
 
     @staticmethod
     def gone() -> Unavailable:
@@ -167,17 +208,6 @@ class ContainerLine(WardenClient):
 
 def _written(number: int, operation: str, fields: Mapping[str, Any]) -> bytes:
     return json.dumps({"id": number, "op": operation, **fields}).encode()
-
-
-def _exit_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    problem = body["problem"]
-    return {
-        "event": "exit",
-        "box": _number(body["box"]),
-        "exit": _number(body["exit"]) & 0xFF,
-        "problem": problem if problem in CODES else ("box_failed" if problem else ""),
-        "timed_out": body["timed_out"] is True,
-    }
 
 
 def _number(value: object) -> int:

@@ -28,7 +28,10 @@ from bascule.sandboxes.warden.messages import (
 )
 
 _ANSWER_SECONDS = 30.0
-"""Making a box takes milliseconds; a warden that needs this long is stuck."""
+"""Making a box takes milliseconds; a warden or a container that needs this long is stuck."""
+
+_MOST_AT_ONCE = 64
+"""Messages taken before others get their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,10 @@ class WardenClient:
     def awaits(self, number: int) -> bool:
         """True if an answer with this number is waited for."""
         return number in self._state.answers
+
+    def runs(self, box: int) -> bool:
+        """True if a box with this number came up and its exit has not been heard of."""
+        return box in self._state.exits
 
     @property
     def alive(self) -> bool:
@@ -268,8 +275,10 @@ class WardenClient:
                 self._loop.remove_writer(self._connection.fileno())
 
     def hear(self) -> None:
-        """Take what has come."""
-        while not self._state.closed:
+        """Take what has come, a part of it at a time: whoever never stops talking holds nobody else up."""
+        for _ in range(_MOST_AT_ONCE):
+            if self._state.closed:
+                return
             try:
                 message = self._connection.recv(LARGEST_MESSAGE)
             except BlockingIOError:
