@@ -127,6 +127,7 @@ async def a_house(home: Path, warden: socket) -> AsyncIterator[House]:
     table = accounts.load(home)
     client = WardenClient.attach(warden)
     ground = Ground(
+        account=lambda _agent: None,
         home=home,
         loaded=loaded,
         boxes=BubblewrapBoxes(client, loaded.policy.agents, table.agents if table else {}, os.geteuid()),

@@ -11,7 +11,7 @@ from bascule.core.finding import Finding, Severity
 from bascule.core.plan import Program, ProgramKind
 from bascule.core.policy import Backend, SandboxPolicy
 from bascule.core.posture import Posture
-from bascule.host.posture import NOT_BUILT, SHOWN_BY_BOX, Snapshots
+from bascule.host.posture import NOT_BUILT, SHOWN_BY_BOX, Lookups, Snapshots
 
 FIT = Posture(1, 2, True, 2, 0, True, 0, 7, 1, 1)
 
@@ -30,8 +30,10 @@ class Boxes:
         return self.posture_now
 
 
-def snapshots(boxes, checks=(), contained="", time=None):
-    return Snapshots(boxes, time or Time(), dict(checks), lambda _agent: contained, lambda: "")
+def snapshots(boxes, checks=(), contained="", time=None, account=None):
+    return Snapshots(
+        boxes, time or Time(), dict(checks), Lookups(lambda _agent: contained, lambda: "", lambda _agent: account)
+    )
 
 
 def facts(made, rules=None):

@@ -220,7 +220,7 @@ class Office(Answering, Doorkeeping):
         """See the protocol."""
         rules = self._to.rules(agent)
         try:
-            return portraits.probe(rules, await self._to.boxes.posture(rules.id, fresh=True))
+            return portraits.probe(rules, await self._to.snapshots.posture(rules, fresh=True))
         except BasculeError as error:
             check = CheckBody(id=error.code, ok=False, detail=error.message, remedy=error.remedy)
             return ProbeBody(agent=rules.id, backend=rules.sandbox.backend.value, ok=False, checks=[check])

@@ -29,9 +29,11 @@ from bascule.control.access import Access
 from bascule.control.server import Hello, Server
 from bascule.core.errors import BasculeError, Unavailable
 from bascule.gate import Boundary
-from bascule.host import accounts
+from bascule.host import accounts, rights
 from bascule.host.policy_files import load
+from bascule.host.rights import Rights
 from bascule.host.site import site_of
+from bascule.host.sudoers import Sudoers
 from bascule.sandboxes.boxes import RoutedBoxes
 from bascule.sandboxes.warden.client import WardenClient
 from bascule.service.shapes import ErrorBody
@@ -69,6 +71,7 @@ class Inheritance:
         served: descriptor to serve on.
         warden: descriptor of the socket to the warden.
         tell: descriptor to say on that we serve, or why we cannot.
+        granted: descriptor of sudo's rules, which only whoever started us may have been able to read.
     """
 
     home: Path
@@ -77,6 +80,7 @@ class Inheritance:
     served: int
     warden: int
     tell: int
+    granted: int
 
 
 def _pass_by(_boundary: Boundary) -> None:
@@ -88,17 +92,21 @@ def main(arguments: Sequence[str], reached: Callable[[Boundary], None] = _pass_b
     parser = argparse.ArgumentParser(prog="bascule-gateway")
     parser.add_argument("home", type=Path)
     parser.add_argument("kind", choices=("listener", "connection"))
-    for name in ("served", "warden", "tell"):
+    for name in ("served", "warden", "tell", "granted"):
         parser.add_argument(name, type=int)
     given = parser.parse_args(arguments)
     logs.begin()
     owner = given.home.stat().st_uid
-    return run(Inheritance(given.home, owner, given.kind, given.served, given.warden, given.tell), reached)
+    return run(_inherited(given, owner), reached)
+
+
+def _inherited(given: argparse.Namespace, owner: int) -> Inheritance:
+    return Inheritance(given.home, owner, given.kind, given.served, given.warden, given.tell, given.granted)
 
 
 def run(born: Inheritance, reached: Callable[[Boundary], None] = _pass_by) -> int:
     """Serve until told to stop; return the exit status. ``reached`` is told every boundary a crossing passes."""
-    for descriptor in (born.served, born.warden, born.tell):
+    for descriptor in (born.served, born.warden, born.tell, born.granted):
         os.set_inheritable(descriptor, False)  # noqa: FBT003 -- as the function is
     os.umask(0o077)
     try:
@@ -137,6 +145,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
         stop=stopping.set,
         reached=reached,
         clock=SystemClock(),
+        account=Rights(table.agents, _granted(born.granted)).of,
         trouble=lambda: (*_trouble(table, client), *surfaces.problems()),
         dashboard=surfaces.dashboard,
     )
@@ -155,6 +164,12 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
                 pruning.cancel()
     finally:
         client.close()
+
+
+def _granted(descriptor: int) -> Sudoers:
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(0)
+        return rights.from_json(file.read())
 
 
 def _mode(table: accounts.Accounts) -> str:

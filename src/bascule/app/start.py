@@ -19,7 +19,7 @@ from typing import NoReturn
 import bascule
 from bascule.core.errors import BasculeError, Malformed, NotPermitted, Tampered, Unavailable
 from bascule.core.ids import AgentId
-from bascule.host import accounts, split
+from bascule.host import accounts, rights, split, sudoers
 from bascule.host.agent_names import agent_names
 from bascule.host.directories import CANARY
 from bascule.host.site import site_of
@@ -55,11 +55,13 @@ def serve(
     told, tell = os.pipe()
     with split.start_warden(start) as warden:
         kind = "listener" if listener is not None else "connection"
-        numbers = (served.fileno(), warden.fileno(), tell)
+        granted = _granted()
+        numbers = (served.fileno(), warden.fileno(), tell, granted)
         gateway = os.fork()
         if gateway == 0:
             _become(start, module, (str(home), kind, *map(str, numbers)), numbers, tell)
     os.close(tell)
+    os.close(granted)
     served.close()
     _forward(gateway)
     refused = _refusal(told)
@@ -68,6 +70,14 @@ def serve(
         raise refused
     if status:
         raise Unavailable("gateway_ended", f"the gateway ended with status {status}", "see logs/gateway.log")
+
+
+def _granted() -> int:
+    """Return a descriptor of sudo's rules as this process, which still has its rights, can read them."""
+    descriptor = os.memfd_create("granted", os.MFD_CLOEXEC)
+    with os.fdopen(os.dup(descriptor), "wb") as file:
+        file.write(rights.to_json(sudoers.read()))
+    return descriptor
 
 
 def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:

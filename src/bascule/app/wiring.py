@@ -30,15 +30,16 @@ from bascule.core.box import BoxKey
 from bascule.core.canonical import Json
 from bascule.core.errors import BasculeError
 from bascule.core.facts import Enforcement
-from bascule.core.ids import SessionKey, main_session
+from bascule.core.ids import AgentId, SessionKey, main_session
 from bascule.core.paths import locate
 from bascule.core.policy import AgentPolicy
 from bascule.core.ports import Boxes, Clock, Programs, Tool
+from bascule.core.rights import Account
 from bascule.desk import rows as desk_rows
 from bascule.desk.pending import PendingDesk
 from bascule.gate import Boundary, Gate, Wiring
 from bascule.host.policy_files import Loaded
-from bascule.host.posture import Snapshots
+from bascule.host.posture import Lookups, Snapshots
 from bascule.host.prompts import MAX_PROMPT, read_prompts
 from bascule.host.site import site_of
 from bascule.layers import l1_account, l2_sandbox, l3_network, l7_os_permissions
@@ -154,6 +155,7 @@ class Ground:
         clock: the time.
         trouble: what is wrong, at this moment, with what the gateway was given; for its status.
         dashboard: where its pages are, empty if it serves none.
+        account: what the machine grants an agent's account.
     """
 
     home: Path
@@ -167,6 +169,7 @@ class Ground:
     stop: Callable[[], None]
     reached: Callable[[Boundary], None]
     clock: Clock
+    account: Callable[[AgentId], Account | None]
     trouble: Callable[[], tuple[ErrorBody, ...]] = tuple
     dashboard: Callable[[], str] = str
 
@@ -251,7 +254,7 @@ def _house(ground: Ground, database: Database, ledger: Ledger, tampered: tuple[E
     policy, clock = ground.loaded.policy, ground.clock
     desk = PendingDesk(database, clock, ledger)
     containment = Containment(database, clock)
-    snapshots = Snapshots(ground.boxes, clock, CHECKS, containment.reason, lambda: "")
+    snapshots = Snapshots(ground.boxes, clock, CHECKS, Lookups(containment.reason, lambda: "", ground.account))
     tools = _tools(ground)
     wiring = Wiring(tools, ledger, desk, snapshots, clock, _masker(ground), ground.reached)
     gate = Gate(policy, wiring)

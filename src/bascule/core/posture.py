@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bascule.core.rights import Account
+
 
 @dataclass(frozen=True, slots=True)
 class Posture:
@@ -23,6 +25,7 @@ class Posture:
         groups: supplementary kernel group ids.
         problems: what fell short, one line each; empty means fit for use.
         tools_unsafe: why ``tools/`` may not be mounted, empty if it may; the rest of the box is fit even so.
+        account: what the machine's tables grant the agent's account, None if nobody looked.
     """
 
     kernel_uid: int
@@ -38,3 +41,4 @@ class Posture:
     groups: tuple[int, ...] = ()
     problems: tuple[str, ...] = ()
     tools_unsafe: str = ""
+    account: Account | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from bascule.core.call import Call
 from bascule.core.errors import BasculeError
@@ -19,6 +20,7 @@ from bascule.core.paths import is_within
 from bascule.core.policy import AgentPolicy, Backend, Policy
 from bascule.core.ports import Boxes, Clock
 from bascule.core.posture import Posture
+from bascule.core.rights import Account
 
 Check = Callable[[Posture, AgentPolicy], tuple[Finding, ...]]
 
@@ -41,6 +43,21 @@ OF_ACCOUNTS = frozenset({Enforcement.ACCOUNT, Enforcement.OS_PERMISSIONS})
 """Those of them that policy can do without by name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """What is asked anew for every call.
+
+    Attributes:
+        contained: returns why an agent is contained, or the empty string.
+        lock_problem: returns why the policy lock does not hold, or the empty string.
+        account: returns what the machine grants an agent's account, None if that is nobody's to know.
+    """
+
+    contained: Callable[[AgentId], str]
+    lock_problem: Callable[[], str]
+    account: Callable[[AgentId], Account | None]
+
+
 class Snapshots:
     """Implements :class:`bascule.core.ports.FactSource`.
 
@@ -48,8 +65,7 @@ class Snapshots:
         boxes: asked for self-tests.
         clock: the time.
         checks: for each enforcement a box shows, the layer's own reading of a posture.
-        contained: returns why an agent is contained, or the empty string.
-        lock_problem: returns why the policy lock does not hold, or the empty string.
+        lookups: the rest.
     """
 
     def __init__(
@@ -57,27 +73,25 @@ class Snapshots:
         boxes: Boxes,
         clock: Clock,
         checks: Mapping[Enforcement, Check],
-        contained: Callable[[AgentId], str],
-        lock_problem: Callable[[], str],
+        lookups: Lookups,
     ) -> None:
         self._boxes = boxes
         self._clock = clock
         self._checks = checks
-        self._contained = contained
-        self._lock_problem = lock_problem
+        self._lookups = lookups
         self._calls: dict[AgentId, deque[float]] = {}
 
     async def snapshot(self, call: Call, policy: Policy) -> Facts:
         """Return what is so now."""
         rules = policy.agents[call.agent]
         now = self._clock.now()
-        contained = self._contained(call.agent)
+        contained = self._lookups.contained(call.agent)
         missing, unsafe = dict(NOT_BUILT), ""
         if not contained:
             # What belongs to whom in tools/ may have changed since the box started, so those who use it look again.
             lacking, unsafe = await self._shown(rules, fresh=_uses_tools(call, rules))
             missing |= lacking
-        return Facts(now, contained, self._lock_problem(), missing, self._usage(call.agent, now), unsafe)
+        return Facts(now, contained, self._lookups.lock_problem(), missing, self._usage(call.agent, now), unsafe)
 
     async def missing(self, rules: AgentPolicy) -> dict[Enforcement, str]:
         """Return the enforcements an agent's boxes do not have, with the reason; empty if all are in force."""
@@ -86,12 +100,22 @@ class Snapshots:
     async def tolerated(self, rules: AgentPolicy) -> tuple[str, ...]:
         """Return what policy tolerates of an agent's box that has no account of its own, one line each."""
         try:
-            posture = await self._boxes.posture(rules.id)
+            posture = await self.posture(rules, fresh=False)
         except BasculeError:
             return ()  # then nothing is in force, and that is said
         checks = [check for enforcement, check in self._checks.items() if enforcement in OF_ACCOUNTS]
         found = [finding for check in checks for finding in check(posture, rules)]
         return tuple(finding.detail for finding in found if finding.severity is Severity.WARN)
+
+    async def posture(self, rules: AgentPolicy, *, fresh: bool) -> Posture:
+        """Return the self-test of an agent's box, with what the machine grants the agent's account.
+
+        Raises:
+            BasculeError: no box can be had.
+        """
+        # The account after the box, for a box can take a while to make, and a table may change meanwhile.
+        measured = await self._boxes.posture(rules.id, fresh=fresh)
+        return replace(measured, account=self._lookups.account(rules.id))
 
     async def _shown(self, rules: AgentPolicy, *, fresh: bool) -> tuple[dict[Enforcement, str], str]:
         """Return what a box shows to be missing, and why ``tools/`` may not be mounted."""
@@ -99,7 +123,7 @@ class Snapshots:
             reason = f"the {rules.sandbox.backend.value} backend is not built"
             return dict.fromkeys(SHOWN_BY_BOX, reason), ""
         try:
-            posture = await self._boxes.posture(rules.id, fresh=fresh)
+            posture = await self.posture(rules, fresh=fresh)
         except BasculeError as error:
             return dict.fromkeys(SHOWN_BY_BOX, str(error)), ""
         missing = {}
@@ -111,7 +135,7 @@ class Snapshots:
 
     def contained(self, agent: AgentId) -> str:
         """Return why an agent is contained at this very moment, or the empty string."""
-        return self._contained(agent)
+        return self._lookups.contained(agent)
 
     def count(self, agent: AgentId) -> None:
         """Count one proposal of an agent, whatever becomes of it."""

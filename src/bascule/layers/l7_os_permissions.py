@@ -1,8 +1,9 @@
 """Layer 7, operating-system permissions: what the system granted the agent's account.
 
-Stops: a call while a box holds a capability the account should not have. On Linux an account's extra rights are groups,
-capabilities and setuid programs; boxes drop all three. Does not stop: a grant the operator gave the account on purpose
-through a file's own permissions.
+Stops: a call while a box holds a capability, or while the agent's account is as good as root by a group or a rule of
+sudo. On Linux an account's extra rights are groups, capabilities and setuid programs; boxes drop all three, and what
+the account would get elsewhere, by the machine's tables, may not be worth root's rights either. Does not stop: a grant
+the operator gave the account on purpose through a file's own permissions.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from bascule.core.facts import Enforcement, Facts
 from bascule.core.finding import Finding, Severity
 from bascule.core.policy import AgentPolicy
 from bascule.core.posture import Posture
+from bascule.core.rights import POWERS, Account, Worth
 from bascule.core.verdict import Verdict, allow, deny
 
 NAME = "l7_os_permissions"
@@ -26,7 +28,12 @@ def judge(_call: Call, facts: Facts, _policy: AgentPolicy) -> Verdict:
     missing = facts.missing.get(ENFORCEMENT)
     if missing is None:
         return _OK
-    return deny(NAME, "not_in_force", f"{ENFORCEMENT} are not in force: {missing}", "run: bascule sandbox probe")
+    return deny(
+        NAME,
+        "not_in_force",
+        f"{ENFORCEMENT} are not in force: {missing}",
+        "run: bascule sandbox probe, or bascule host check; they say what to change",
+    )
 
 
 def confine(_call: Call, _policy: AgentPolicy) -> Confinement:
@@ -35,7 +42,7 @@ def confine(_call: Call, _policy: AgentPolicy) -> Confinement:
 
 
 def check(posture: Posture, policy: AgentPolicy) -> tuple[Finding, ...]:
-    """Is it so here: no capability in any set, no supplementary group.
+    """Is it so here: no capability in any set, no supplementary group, and an account without rights of its own.
 
     An account mapped alone keeps its groups (``user_namespaces(7)``: ``setgroups`` is denied before its gid may be
     mapped), so whoever tolerates the one by name tolerates the other.
@@ -52,4 +59,26 @@ def check(posture: Posture, policy: AgentPolicy) -> tuple[Finding, ...]:
             found.append(Finding("os.groups", Severity.WARN, "the box keeps the supplementary groups of its account"))
         else:
             found.append(Finding("os.groups", Severity.CRITICAL, f"the box's account is in the groups {named}"))
+    if posture.account is not None:
+        found += _of_account(posture.account, Severity.WARN if single else Severity.CRITICAL)
     return tuple(found)
+
+
+def _of_account(account: Account, severity: Severity) -> list[Finding]:
+    """What the machine's tables grant the account, were it ever to act outside a box."""
+    if account.unread:
+        return [Finding("os.account_unread", severity, f"what the account is granted is not known: {account.unread}")]
+    found = [
+        Finding(
+            "os.account_group",
+            severity,
+            f"{account.called} is in the group {group}, as good as root: {POWERS[group].how}",
+            f"run as root: gpasswd -d {account.name} {group}",
+        )
+        for group in account.groups_worth(Worth.ROOT)
+    ]
+    if account.sudo:
+        where = ", ".join(account.sudo[:5])
+        detail = f"sudo lets {account.called} act as others: {where}"
+        found.append(Finding("os.account_sudo", severity, detail, "take the account out of these rules: visudo"))
+    return found
