@@ -67,7 +67,7 @@ class Container:
 
 def resident_argv(code: str) -> tuple[str, ...]:
     """The words of a container's first process; ``code`` is where it finds ours."""
-    return (PYTHON, "-I", "-S", "-B", "-X", "utf8", "-c", _START, code, LINE)
+    return (PYTHON, "-I", "-S", "-B", "-X", "utf8", "-X", "no_debug_ranges", "-c", _START, code, LINE)
 
 
 def container_body(wanted: Container, code: str) -> dict[str, Json]:

@@ -8,21 +8,21 @@ decide: what may run, be read or be written comes with each order.
 
 from __future__ import annotations
 
-import array
-import contextlib
-import json
 import os
 import select
-import shutil
-import signal
-import socket
+import struct
 import time
-from typing import Any
+from _socket import AF_UNIX, CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOCK_SEQPACKET, SOL_SOCKET, socket
 
-from bascule.sandboxes.resident import orders, worker
+from bascule.sandboxes.resident import orders, signals, text, worker
 from bascule.sandboxes.resident.places import PlaceError, Places
 from bascule.sandboxes.resident.program import Running, start
 from bascule.sandboxes.worker import walls
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 SCRATCHES = ("/tmp", "/dev/shm")  # noqa: S108 -- the container's own
 LEAST_LANDLOCK = 3
@@ -35,17 +35,31 @@ _GENTLE_ROUNDS = 20
 _STREAMS = (3, 4)
 
 
+class Despite:
+    """``contextlib.suppress``, without what its module brings along."""
+
+    __slots__ = ("_kinds",)
+
+    def __init__(self, *kinds: type[OSError]) -> None:
+        self._kinds = kinds
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
+        """Go on if it is one of these."""
+        return kind is not None and issubclass(kind, self._kinds)
+
+
 class Resident:
     """Serves one gateway over one socket."""
 
-    def __init__(self, line: socket.socket) -> None:
+    def __init__(self, line: socket) -> None:
         """Use ``line``, connected."""
         self._line = line
         self._poll = select.epoll()
-        self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        for descriptor in (line.fileno(), self._wake):
+        self._ends = signals.ends_of_children()
+        for descriptor in (line.fileno(), self._ends):
             self._poll.register(descriptor, select.EPOLLIN)
         self._places = Places(SCRATCHES)
         self._landlock = walls.landlock_abi()
@@ -60,9 +74,9 @@ class Resident:
                 if descriptor == self._line.fileno():
                     if not self._on_line():
                         return
-                elif descriptor == self._wake:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(self._wake, 4096)
+                elif descriptor == self._ends:
+                    with Despite(BlockingIOError):
+                        os.read(self._ends, 4096)
                     self._reap()
                 else:
                     self._on_status(descriptor)
@@ -77,17 +91,17 @@ class Resident:
         return None if nearest == float("inf") else min(3600.0, max(0.0, nearest - time.monotonic()))
 
     def _on_line(self) -> bool:
-        size = array.array("i").itemsize
-        space = socket.CMSG_SPACE(_MOST_FILES * size)
-        message, ancillary, _, _ = self._line.recvmsg(orders.LARGEST, space, socket.MSG_CMSG_CLOEXEC)
+        size = struct.calcsize("i")
+        space = CMSG_SPACE(_MOST_FILES * size)
+        message, ancillary, _, _ = self._line.recvmsg(orders.LARGEST, space, MSG_CMSG_CLOEXEC)
         if not message:
             return False
-        files = array.array("i")
+        files: list[int] = []
         for level, kind, data in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                files.frombytes(data[: len(data) - len(data) % size])
+            if (level, kind) == (SOL_SOCKET, SCM_RIGHTS):
+                files += struct.unpack(f"{len(data) // size}i", data[: len(data) - len(data) % size])
         try:
-            self._carry_out(orders.parse(message), list(files))
+            self._carry_out(orders.parse(message), files)
         finally:
             for descriptor in files:
                 os.close(descriptor)
@@ -118,7 +132,7 @@ class Resident:
             self._say({"id": number, "ok": False, "code": "container_error", "message": str(error)[:300]})
 
     def _say(self, body: dict[str, Any]) -> None:
-        self._line.send(json.dumps(body).encode())
+        self._line.send(text.write(body))
 
     # -- the file worker
 
@@ -152,7 +166,7 @@ class Resident:
     def _read_status(self, running: Running) -> None:
         if running.status < 0:
             return
-        with contextlib.suppress(BlockingIOError):
+        with Despite(BlockingIOError):
             while chunk := os.read(running.status, 4096):
                 running.text = (running.text + chunk)[:4096]
             self._poll.unregister(running.status)
@@ -169,7 +183,7 @@ class Resident:
         """
         ended: list[tuple[Running, int]] = []
         alone = False
-        with contextlib.suppress(ChildProcessError):
+        with Despite(ChildProcessError):
             alone = True
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
                 if found[0] in self._running:
@@ -190,7 +204,7 @@ class Resident:
         while not self._reap():
             rounds += 1
             if rounds > _GENTLE_ROUNDS:
-                os.kill(-1, signal.SIGKILL)  # whoever forks faster than it is found; this takes the worker as well
+                os.kill(-1, signals.SIGKILL)  # whoever forks faster than it is found; this takes the worker as well
             else:
                 self._kill_others()
             if time.monotonic() > end:
@@ -215,8 +229,8 @@ class Resident:
     def _kill(self, running: Running) -> None:
         """Kill a program and its session; who left that is found when the call is cleared up."""
         for target in (-running.pid, running.pid):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(target, signal.SIGKILL)
+            with Despite(ProcessLookupError, PermissionError):
+                os.kill(target, signals.SIGKILL)
 
     # -- after a call
 
@@ -227,8 +241,8 @@ class Resident:
     def _kill_others(self) -> None:
         for name in os.listdir("/proc"):
             if name.isdigit() and int(name) not in {1, self._worker}:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(int(name), signal.SIGKILL)
+                with Despite(ProcessLookupError, PermissionError):
+                    os.kill(int(name), signals.SIGKILL)
 
 
 def _empty(place: str) -> bool:
@@ -239,7 +253,7 @@ def _empty(place: str) -> bool:
                 if entry.stat(follow_symlinks=False).st_uid != os.getuid():
                     continue  # the way to a mount that Docker made; no program can make it
                 if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path)
+                    _remove(entry.path)
                 else:
                     os.unlink(entry.path)
     except FileNotFoundError:
@@ -249,6 +263,22 @@ def _empty(place: str) -> bool:
     return True
 
 
+def _remove(directory: str) -> None:
+    """Remove a tree by names, which nobody can turn into links meanwhile: nothing else is alive that could write here.
+
+    Raises:
+        OSError: something resists.
+        RecursionError: it is of great depth.
+    """
+    with os.scandir(directory) as entries:
+        for entry in list(entries):
+            if entry.is_dir(follow_symlinks=False):
+                _remove(entry.path)
+            else:
+                os.unlink(entry.path)
+    os.rmdir(directory)
+
+
 def main(address: str) -> None:
     """Be a container's first process; never returns."""
     status = 3
@@ -256,7 +286,7 @@ def main(address: str) -> None:
         walls.set_dumpable(on=False)
         walls.ignore_interrupts()
         os.umask(0o077)
-        line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line = socket(AF_UNIX, SOCK_SEQPACKET)
         line.connect(address)
         Resident(line).serve()
         status = 0

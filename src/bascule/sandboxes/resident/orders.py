@@ -6,8 +6,12 @@ more than the resident; the checks keep a fault on one side from becoming a ridd
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from bascule.sandboxes.resident import text
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 LARGEST = 256 * 1024
 """Bytes of one order."""
@@ -28,8 +32,8 @@ def parse(untrusted_message: bytes) -> dict[str, Any]:
         OrderError: it does not parse.
     """
     try:
-        order = json.loads(untrusted_message)
-    except (ValueError, RecursionError):
+        order = text.read(untrusted_message)
+    except text.TextError:
         raise OrderError("not JSON") from None
     del untrusted_message
     if not isinstance(order, dict):

@@ -7,15 +7,19 @@ read cannot be run. Landlock holds it, for programs share their container's moun
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from bascule.core.errors import BasculeError
-from bascule.sandboxes.warden.closure import Closures, configured_directories
+from bascule.sandboxes.resident.closure import Closures, configured_directories
 from bascule.sandboxes.worker import walls
+from bascule.sandboxes.worker.digest import sha256
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
 
 EXECUTE = 1
 """``LANDLOCK_ACCESS_FS_EXECUTE``."""
@@ -27,6 +31,7 @@ _DEVICE = walls.READ_FILE | walls.WRITE_FILE
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _FILES = ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/ld.so.cache")
 _CHUNK = 1 << 20
+_LONG = 16 << 20
 
 
 class PlaceError(Exception):
@@ -37,13 +42,16 @@ class PlaceError(Exception):
         self.code, self.message = code, message
 
 
-@dataclass
 class Places:
     """Looks programs up in this container; its root is read-only, so what was found once stays so."""
 
-    scratches: tuple[str, ...]
-    _closures: Closures = field(default_factory=lambda: Closures(configured_directories()))
-    _hashes: dict[tuple[int, int, int, int], str] = field(default_factory=dict)
+    __slots__ = ("_closures", "_hashes", "_scratches")
+
+    def __init__(self, scratches: tuple[str, ...]) -> None:
+        """``scratches`` are the places every program may write to."""
+        self._scratches = scratches
+        self._closures: Closures | None = None
+        self._hashes: dict[tuple[int, int, int, int], str] = {}
 
     def look(self, paths: Iterable[str]) -> tuple[str, str, bytes]:
         """Return real path, SHA-256 and first bytes of the first that is an executable file; empty for none."""
@@ -96,7 +104,7 @@ class Places:
             _allow(found, path, walls.READING)
         for path in _words(order["writable"]):
             _allow(found, path, _SCRATCH)
-        for path in self.scratches:
+        for path in self._scratches:
             _allow(found, path, _SCRATCH)
         _allow(found, "/proc", walls.READING)
         for path in _DEVICES:
@@ -113,6 +121,8 @@ class Places:
             return
         _allow(found, real, _PROGRAM)
         try:
+            if self._closures is None:
+                self._closures = Closures(configured_directories())
             for library in self._closures.of(real):
                 _allow(found, os.path.realpath(library), _PROGRAM)
         except BasculeError as error:
@@ -124,13 +134,20 @@ class Places:
         if key not in self._hashes:
             if len(self._hashes) > 1024:
                 self._hashes.clear()
-            running = hashlib.sha256()
+            running = _fast_sha256() if seen.st_size > _LONG else sha256()
             offset = 0
             while chunk := os.pread(descriptor, _CHUNK, offset):
                 running.update(chunk)
                 offset += len(chunk)
             self._hashes[key] = running.hexdigest()
         return self._hashes[key]
+
+
+def _fast_sha256() -> Any:
+    """OpenSSL's, worth its three megabytes of memory where a program is long."""
+    from hashlib import sha256 as fast  # noqa: PLC0415 -- most containers never need it
+
+    return fast()
 
 
 def _words(value: object) -> list[str]:

@@ -6,27 +6,25 @@ objects (the gateway's filter), and using more than its limits. Its own privileg
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
-import json
 import os
 import resource
-import signal
-import struct
-from dataclasses import dataclass
-from typing import Any, NoReturn
 
+from bascule.sandboxes.resident import signals
 from bascule.sandboxes.resident.places import open_rules
 from bascule.sandboxes.worker import walls
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _READY = b"S"
 _BEYOND = 10
 _MOST_DESCRIPTORS = 4096
 _OPEN_FILES = 1024
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass
 class Running:
     """A program that was forked.
 
@@ -41,14 +39,12 @@ class Running:
         timed_out: its time was up.
     """
 
-    number: int
-    order: int
-    pid: int
-    status: int
-    deadline: float
-    text: bytes = b""
-    told: bool = False
-    timed_out: bool = False
+    __slots__ = ("deadline", "number", "order", "pid", "status", "text", "timed_out", "told")
+
+    def __init__(self, number: int, order: int, pid: int, status: int, deadline: float) -> None:
+        self.number, self.order, self.pid, self.status, self.deadline = number, order, pid, status, deadline
+        self.text = b""
+        self.told = self.timed_out = False
 
     @property
     def is_ready(self) -> bool:
@@ -61,11 +57,7 @@ class Running:
         said = self.text.removeprefix(_READY)
         if not said:
             return ("", "") if self.is_ready else ("box_failed", "a program could not be started")
-        try:
-            found = json.loads(said)
-            return str(found["code"])[:60], str(found["message"])[:300]
-        except (ValueError, KeyError, TypeError):
-            return "box_failed", "a program could not be started"
+        return "box_setup", said.decode("utf-8", "replace")[:300]
 
 
 def start(order: dict[str, Any], rights: dict[str, int], files: list[int], number: int, now: float) -> Running:
@@ -106,11 +98,10 @@ def _become(order: dict[str, Any], rights: dict[str, int], files: list[int], rep
         if len(files) > 3:
             os.read(_BEYOND - 1, 1)
             os.close(_BEYOND - 1)
-        _filter(bytes.fromhex(order["filter"]))
+        walls.install_filter(bytes.fromhex(order["filter"]))
         os.execve(order["program"], order["argv"], order["environment"])  # noqa: S606 -- the words are a list as judged
     except BaseException as error:  # noqa: BLE001 -- nothing of a half-made program may go on
-        said = {"code": "box_setup", "message": str(error)[:300]}
-        os.write(report, json.dumps(said).encode())
+        os.write(report, (str(error) or type(error).__name__)[:300].encode("utf-8", "replace"))
     finally:
         os._exit(125)
 
@@ -144,9 +135,7 @@ def _limit(limits: dict[str, int]) -> None:
     walls.set_dumpable(on=True)
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
         score.write("500")
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signals.restore()
     wanted = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_CPU: limits["cpu_seconds"],
@@ -159,12 +148,3 @@ def _limit(limits: dict[str, int]) -> None:
         hard = resource.getrlimit(which)[1]
         least = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(which, (least, least))
-
-
-def _filter(program: bytes) -> None:
-    """Install the gateway's filter, for good; ``no_new_privs`` is set on the whole container."""
-    buffer = ctypes.create_string_buffer(program, len(program))
-    header = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer)))
-    number = walls.SECCOMP[os.uname().machine]
-    if _LIBC.syscall(number, 1, 1, ctypes.c_void_p(ctypes.addressof(header))) != 0:
-        raise OSError(ctypes.get_errno(), "no filter")

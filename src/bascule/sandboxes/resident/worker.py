@@ -7,18 +7,14 @@ program orphans cannot pass for one: on its way to the resident the kernel gives
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
-import signal
 
-from bascule.sandboxes.worker import walls
+from bascule.sandboxes.resident.signals import SIGKILL
+from bascule.sandboxes.worker import kernel, walls
 from bascule.sandboxes.worker.main import main
 
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _WCLONE = -0x80000000
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_LIBC.syscall.restype = ctypes.c_long
 
 
 def start(channel: int) -> int:
@@ -30,10 +26,7 @@ def start(channel: int) -> int:
     number = _CLONE.get(os.uname().machine)
     if number is None:
         raise OSError(38, "clone: number unknown on this architecture")
-    nothing = ctypes.c_long(0)
-    pid = int(_LIBC.syscall(ctypes.c_long(number), nothing, nothing, nothing, nothing, nothing))
-    if pid < 0:
-        raise OSError(ctypes.get_errno(), "no process can be made")
+    pid = kernel.checked(kernel.call(number))
     if pid == 0:
         _become(channel)
     return pid
@@ -41,8 +34,6 @@ def start(channel: int) -> int:
 
 def _become(channel: int) -> None:
     try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # Its self-test reads what the kernel says of it, which an undumpable process may not; its walls undo this.
         walls.set_dumpable(on=True)
         main(channel)
@@ -54,10 +45,11 @@ def end(pid: int) -> None:
     """End a file worker and take it away; 0 is none."""
     if pid == 0:
         return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    with contextlib.suppress(ChildProcessError):
+    try:
+        os.kill(pid, SIGKILL)
         os.waitpid(pid, _WCLONE)
+    except (ProcessLookupError, ChildProcessError):
+        return
 
 
 def lives(pid: int) -> bool:

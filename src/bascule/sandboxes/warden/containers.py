@@ -45,7 +45,6 @@ _SCRATCH_BYTES = 64 << 20
 _CODE = (
     ("", "sandboxes/worker"),
     ("/../resident", "sandboxes/resident"),
-    ("/../warden/closure.py", "sandboxes/warden/closure.py"),
     ("/../../core/errors.py", "core/errors.py"),
 )
 """What a resident imports, from the worker's folder, and where it finds it."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from bascule.core.errors import Malformed, Unavailable
 from bascule.core.paths import BOX_ROOT, is_within
 from bascule.core.plan import ProgramKind
-from bascule.sandboxes.warden.closure import Closures, both_names
+from bascule.sandboxes.resident.closure import Closures, both_names
 from bascule.sandboxes.warden.config import WardenConfig
 from bascule.sandboxes.warden.messages import RunProgram, StartWorker
 from bascule.sandboxes.warden.stage import Agent, Stage, Supplies, granted_binds, program_stage, worker_stage

@@ -17,13 +17,13 @@ from bascule.core.canonical import Json
 from bascule.core.errors import BasculeError, Malformed, Unavailable
 from bascule.core.ids import AgentId
 from bascule.sandboxes.bubblewrap.argv import Descriptors, box_argv
+from bascule.sandboxes.resident.closure import Closures, configured_directories
 from bascule.sandboxes.seccomp import box_filter
 from bascule.sandboxes.warden import contents
 from bascule.sandboxes.warden.accounts import SINGLE, IdMap, measure, told_apart
 from bascule.sandboxes.warden.box import Box, Waiting, Wanted, mount_namespace
 from bascule.sandboxes.warden.cgroups import Cgroups, detect
 from bascule.sandboxes.warden.channel import Channel, id_of
-from bascule.sandboxes.warden.closure import Closures, configured_directories
 from bascule.sandboxes.warden.config import WardenConfig, read_config
 from bascule.sandboxes.warden.container_requests import CheckTools, ContainerRequest
 from bascule.sandboxes.warden.containers import Containers

@@ -9,10 +9,11 @@ system call table (``include/uapi/asm-generic/unistd.h``) and are exercised only
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import struct
+
+from bascule.sandboxes.worker.kernel import Memory, call, call_on_text, checked, ignore, prctl
 
 PR_SET_DUMPABLE, PR_GET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 3, 24, 38, 47
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT, OPENAT2 = 444, 445, 446, 437
@@ -83,22 +84,6 @@ FCNTL_COMMANDS = (1, 2, 3, 1030)
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _EPERM, _KILL = 0x7FFF0000, 0x00050001, 0x80000000
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_long = ctypes.c_long
-_syscall = ctypes.CFUNCTYPE(*[_long] * 6, use_errno=True)(("syscall", _libc))
-_openat2 = ctypes.CFUNCTYPE(_long, _long, _long, ctypes.c_char_p, ctypes.c_char_p, _long, use_errno=True)(
-    ("syscall", _libc)
-)
-_prctl = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, _long, _long, _long, _long, use_errno=True)(("prctl", _libc))
-_signal = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)(("signal", _libc))
-
-
-def _checked(result: int) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result
-
 
 def openat2(directory: int, path: bytes, flags: int, mode: int = 0, resolve: int = CONFINED) -> int:
     """Open ``path`` from a directory descriptor, refusing links and anything that leaves it; close-on-exec.
@@ -107,12 +92,12 @@ def openat2(directory: int, path: bytes, flags: int, mode: int = 0, resolve: int
         OSError: ELOOP for a link, EXDEV for leaving the directory, and what ``open(2)`` may give.
     """
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
-    return _checked(_openat2(OPENAT2, directory, path, how, len(how)))
+    return checked(call_on_text(OPENAT2, directory, path, how, len(how)))
 
 
 def ignore_interrupts() -> None:
     """Ignore SIGINT: a person's Ctrl-C on the gateway's terminal must not break an operation half way."""
-    _signal(2, 1)
+    ignore(2)
 
 
 def limit_resources(file_bytes: int, data_bytes: int) -> None:
@@ -141,15 +126,15 @@ def drop_privileges() -> None:
     Raises:
         OSError: the kernel refused.
     """
-    _checked(_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    checked(prctl(PR_SET_NO_NEW_PRIVS, 1))
     for capability in range(64):
-        if _prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+        if prctl(PR_CAPBSET_DROP, capability) != 0:
             break
-    _checked(_prctl(PR_CAP_AMBIENT, 4, 0, 0, 0))
-    header = ctypes.create_string_buffer(struct.pack("=Ii", CAPABILITY_VERSION, 0))
-    nothing = ctypes.create_string_buffer(24)
-    _checked(_syscall(CAPSET[os.uname().machine], ctypes.addressof(header), ctypes.addressof(nothing), 0, 0))
-    _checked(_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+    checked(prctl(PR_CAP_AMBIENT, 4))
+    header = Memory(struct.pack("=Ii", CAPABILITY_VERSION, 0))
+    nothing = Memory(bytes(24))
+    checked(call(CAPSET[os.uname().machine], header.address, nothing.address))
+    checked(prctl(PR_SET_DUMPABLE, 0))
 
 
 def set_dumpable(*, on: bool) -> None:
@@ -158,18 +143,17 @@ def set_dumpable(*, on: bool) -> None:
     Raises:
         OSError: the kernel refused.
     """
-    _checked(_prctl(PR_SET_DUMPABLE, int(on), 0, 0, 0))
+    checked(prctl(PR_SET_DUMPABLE, int(on)))
 
 
 def is_dumpable() -> bool:
     """True if other processes of this uid may look into this one."""
-    return _checked(_prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)) != 0
+    return checked(prctl(PR_GET_DUMPABLE)) != 0
 
 
 def landlock_abi() -> int:
     """Return the kernel's Landlock ABI, 0 if it has none."""
-    found: int = _syscall(LANDLOCK_CREATE, 0, 0, 1, 0)
-    return max(0, found)
+    return max(0, call(LANDLOCK_CREATE, 0, 0, 1))
 
 
 def restrict_files(rules: list[tuple[int, int]]) -> int:
@@ -193,13 +177,13 @@ def restrict_files(rules: list[tuple[int, int]]) -> int:
     attributes = struct.pack("=Q", handled)
     attributes += struct.pack("=Q", 3) if abi >= 4 else b""  # TCP bind and connect
     attributes += struct.pack("=Q", 3) if abi >= 6 else b""  # abstract sockets and signals
-    block = ctypes.create_string_buffer(attributes, len(attributes))
-    ruleset = _checked(_syscall(LANDLOCK_CREATE, ctypes.addressof(block), len(attributes), 0, 0))
+    block = Memory(attributes)
+    ruleset = checked(call(LANDLOCK_CREATE, block.address, len(attributes), 0))
     try:
         for descriptor, rights in rules:
-            rule = ctypes.create_string_buffer(struct.pack("=Qi", rights & handled, descriptor), 12)
-            _checked(_syscall(LANDLOCK_ADD, ruleset, 1, ctypes.addressof(rule), 0))
-        _checked(_syscall(LANDLOCK_RESTRICT, ruleset, 0, 0, 0))
+            rule = Memory(struct.pack("=Qi", rights & handled, descriptor))
+            checked(call(LANDLOCK_ADD, ruleset, 1, rule.address))
+        checked(call(LANDLOCK_RESTRICT, ruleset))
     finally:
         os.close(ruleset)
     return abi
@@ -239,8 +223,16 @@ def filter_system_calls() -> None:
         OSError: the kernel refused.
         KeyError: no table for this machine.
     """
-    machine = os.uname().machine
-    program = seccomp_program(machine)
-    buffer = ctypes.create_string_buffer(program, len(program))
-    header = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer)))
-    _checked(_syscall(SECCOMP[machine], 1, 1, ctypes.addressof(header), 0))
+    install_filter(seccomp_program(os.uname().machine))
+
+
+def install_filter(program: bytes) -> None:
+    """Install a filter of system calls on every thread of this process, for good; ``no_new_privs`` is set.
+
+    Raises:
+        OSError: the kernel refused.
+        KeyError: no number for this machine.
+    """
+    held = Memory(program)
+    header = Memory(struct.pack("@HP", len(program) // 8, held.address))
+    checked(call(SECCOMP[os.uname().machine], 1, 1, header.address))

@@ -2,7 +2,8 @@
 
 Stops: a program box needing all of ``/usr/lib``, and ``ldd`` running an untrusted file to find out. Reads ELF headers
 only, follows ``DT_NEEDED`` through run paths, the loader's configured directories and its default ones. Does not see
-what a program loads by name while it runs; such files are named in an entry's ``needs``.
+what a program loads by name while it runs; such files are named in an entry's ``needs``. Used by the warden and, in a
+container, by the resident: hence no dataclasses and no pathlib, see the package.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from bascule.core.errors import Unavailable
+from bascule.sandboxes.worker.match import Component, PatternError
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
 _DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 1, 5, 15, 29
@@ -30,22 +34,22 @@ _ARCHITECTURES = {62: "x86_64-linux-gnu", 183: "aarch64-linux-gnu"}
 """Debian's directory by ELF machine number."""
 
 
-@dataclass(frozen=True, slots=True)
 class Dynamic:
     """What an ELF file says about its loading; all empty for a static program or a file that is no ELF."""
 
-    machine: int = 0
-    loader: str = ""
-    needed: tuple[str, ...] = ()
-    run_paths: tuple[str, ...] = ()
+    __slots__ = ("loader", "machine", "needed", "run_paths")
+
+    def __init__(
+        self, machine: int = 0, loader: str = "", needed: tuple[str, ...] = (), run_paths: tuple[str, ...] = ()
+    ) -> None:
+        self.machine, self.loader, self.needed, self.run_paths = machine, loader, needed, run_paths
 
 
-@dataclass(frozen=True, slots=True)
 class _Segment:
-    kind: int
-    offset: int
-    address: int
-    size: int
+    __slots__ = ("address", "kind", "offset", "size")
+
+    def __init__(self, kind: int, offset: int, address: int, size: int) -> None:
+        self.kind, self.offset, self.address, self.size = kind, offset, address, size
 
 
 def read_dynamic(read: Callable[[int, int], bytes]) -> Dynamic:
@@ -121,16 +125,16 @@ def _string(read: Callable[[int, int], bytes], offset: int) -> str:
     return os.fsdecode(raw[:end])
 
 
-@dataclass(slots=True)
 class Closures:
-    """Finds closures and remembers them by path, inode, change time and size.
+    """Finds closures and remembers them by path, inode, change time and size."""
 
-    ``configured`` are the loader's extra directories (``/etc/ld.so.conf``), in order.
-    """
+    __slots__ = ("_known", "_named", "configured")
 
-    configured: tuple[str, ...] = ()
-    _known: dict[tuple[str, int, int, int, int], tuple[tuple[str, ...], bool]] = field(default_factory=dict)
-    _named: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    def __init__(self, configured: tuple[str, ...] = ()) -> None:
+        """``configured`` are the loader's extra directories (``/etc/ld.so.conf``), in order."""
+        self.configured = configured
+        self._known: dict[tuple[str, int, int, int, int], tuple[tuple[str, ...], bool]] = {}
+        self._named: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = {}
 
     def of(self, path: str) -> tuple[str, ...]:
         """Return the absolute paths, as the loader will ask for them, that ``path`` needs besides itself.
@@ -246,16 +250,27 @@ def configured_directories(root: str = "/etc/ld.so.conf") -> tuple[str, ...]:
     """Return the loader's extra directories in the order its configuration names them; empty if there is none."""
     found: list[str] = []
     try:
-        lines = Path(root).read_text("utf-8", "replace").splitlines()
+        with open(root, encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
     except OSError:
         return ()
     for line in lines:
         text = line.partition("#")[0].strip()
         if text.startswith("include "):
-            pattern = text.removeprefix("include ").strip()
-            folder = Path(pattern).parent
-            for path in sorted(folder.glob(Path(pattern).name)) if folder.is_absolute() else ():
-                found += configured_directories(str(path))
+            for path in _matching(text.removeprefix("include ").strip()):
+                found += configured_directories(path)
         elif text.startswith("/"):
             found.append(text)
     return tuple(found)
+
+
+def _matching(pattern: str) -> list[str]:
+    """Return the files whose last component fits, sorted; none for a relative pattern or a folder that is not there."""
+    folder, slash, last = pattern.rpartition("/")
+    if not pattern.startswith("/") or not last:
+        return []
+    try:
+        wanted = Component(last)
+        return [f"{folder}{slash}{name}" for name in sorted(os.listdir(folder or slash)) if wanted.matches(name)]
+    except (OSError, PatternError):
+        return []

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bascule.core.errors import Unavailable
-from bascule.sandboxes.warden.closure import Closures, both_names, configured_directories, read_dynamic
+from bascule.sandboxes.resident.closure import Closures, both_names, configured_directories, read_dynamic
 
 
 @pytest.mark.parametrize("name", ["grep", "find", "cat", "env", "tar", "python3"])
