@@ -29,6 +29,7 @@ from bascule.core.ids import AgentId, cli_session
 from bascule.core.paths import Layout
 from bascule.core.plan import Program, ProgramKind
 from bascule.core.policy import AgentPolicy, ExecPolicy, Quota, SandboxPolicy
+from bascule.core.ports import WayOut
 from bascule.host import gateway_view
 from bascule.host.directories import CANARY
 from bascule.host.programs import classify
@@ -110,12 +111,11 @@ def program(word: str) -> Program:
     return Program(word, real, ProgramKind.NATIVE, digest)
 
 
-def policies(home: Path) -> dict[AgentId, AgentPolicy]:
-    """Two agents with the default box."""
+def policies(home: Path, network: str = "none") -> dict[AgentId, AgentPolicy]:
+    """Two agents with the default box, and this network."""
+    box = SandboxPolicy(network=network)
     return {
-        name: AgentPolicy(
-            name, name, "", {}, ExecPolicy(), SandboxPolicy(), Quota(), Layout(str(home), f"{home}/agents/{name}")
-        )
+        name: AgentPolicy(name, name, "", {}, ExecPolicy(), box, Quota(), Layout(str(home), f"{home}/agents/{name}"))
         for name in (ONE, TWO)
     }
 
@@ -186,13 +186,17 @@ def _as_user(home: Path, descriptor: int) -> None:
         socket.send_fds(back, [b"s"], [connection.fileno()])
 
 
-def within(ground: Ground, body: Callable[[Boxed], Awaitable[T]]) -> T:
-    """Run ``body`` with a backend on the ground's warden; the client is let go afterwards, the warden is not."""
+def within(ground: Ground, body: Callable[[Boxed], Awaitable[T]], way: WayOut | None = None) -> T:
+    """Run ``body`` with a backend on the ground's warden; the client is let go afterwards, the warden is not.
+
+    With ``way`` the agents' policy says ``network: proxy``.
+    """
 
     async def main() -> T:
         client = WardenClient.attach(ground.socket.dup())
         make = DockerBoxes if ground.mode == "docker" else BubblewrapBoxes
-        boxes = make(client, policies(ground.home), ground.uids, ground.gateway)
+        agents = policies(ground.home, "none" if way is None else "proxy")
+        boxes = make(client, agents, ground.uids, ground.gateway, way)
         try:
             return await asyncio.wait_for(body(Boxed(ground, client, boxes)), 60)
         finally:

@@ -108,3 +108,59 @@ def test_where_programs_share_a_container_none_changes_another_process(name: str
     for number in machine.lasting:
         assert evaluate(alone, number, machine.audit) == ALLOW
         assert evaluate(shared, number, machine.audit) == EPERM
+
+
+STREAM, DATAGRAM, RAW, CLOEXEC, NONBLOCK = 1, 2, 3, 0x80000, 0x800
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+@given(
+    family=st.sampled_from([0, 1, 2, 10, 16, 17, 40, 2 | 1 << 31]),
+    kind=st.sampled_from([STREAM, DATAGRAM, RAW, 4, 5, 6, 10]),
+    flags=st.sampled_from([0, CLOEXEC, NONBLOCK, CLOEXEC | NONBLOCK, 0x10, 1 << 31]),
+    protocol=st.sampled_from([0, 6, 1, 17, 132, 262, 255]),
+    high=st.sampled_from([0, 1 << 32]),
+)
+def test_a_way_out_is_a_tcp_socket_over_ipv4(
+    name: str, family: int, kind: int, flags: int, protocol: int, high: int
+) -> None:
+    program, machine = box_filter(name, connects=True), MACHINES[name]
+    found = evaluate(program, machine.socket, machine.audit, family | high, kind | flags | high, protocol | high)
+    good = family == 2 and kind == STREAM and flags in {0, CLOEXEC, NONBLOCK, CLOEXEC | NONBLOCK}
+    assert found == (ALLOW if good and protocol in {0, 6} else EAFNOSUPPORT)
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+def test_a_way_out_leads_out_only(name: str) -> None:
+    machine = MACHINES[name]
+    connects, closed = box_filter(name, connects=True), box_filter(name)
+    assert len(machine.accepting) == 4
+    for number in machine.accepting:
+        assert evaluate(connects, number, machine.audit) == EPERM
+        assert evaluate(closed, number, machine.audit) == ALLOW  # without any socket there is nothing to bind
+    connect = {"x86_64": 42, "aarch64": 203}[name]
+    assert evaluate(connects, connect, machine.audit) == ALLOW
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+@pytest.mark.parametrize(
+    ("level", "option", "wanted"),
+    [
+        *((1, 26, EPERM), (1, 50, EPERM), (1, 51, EPERM), (1, 52, EPERM), (6, 31, EPERM)),
+        *((6, 26, ALLOW), (1, 31, ALLOW), (1, 9, ALLOW), (6, 1, ALLOW), (0, 1, ALLOW)),
+    ],
+)
+def test_a_way_out_has_the_usual_options_and_no_programs(name: str, level: int, option: int, wanted: int) -> None:
+    machine = MACHINES[name]
+    assert evaluate(box_filter(name, connects=True), machine.setsockopt, machine.audit, 3, level, option) == wanted
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+def test_what_a_closed_box_may_not_do_one_with_a_way_out_may_not_either(name: str) -> None:
+    machine, program = MACHINES[name], box_filter(name, connects=True, shared=True)
+    for number in (*machine.denied.values(), *machine.lasting):
+        assert evaluate(program, number, machine.audit) == EPERM
+    assert evaluate(program, machine.clone, machine.audit, 0x40000000) == EPERM
+    assert evaluate(program, machine.ioctl, machine.audit, 0, 0x5412) == EPERM
+    assert evaluate(program, 0, 0x40000003) == KILL
+    assert evaluate(program, 463, machine.audit) == ENOSYS

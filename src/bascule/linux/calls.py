@@ -45,6 +45,7 @@ _CLONE_PARENT = 0x00008000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
 
 
 class Resolve(IntFlag):
@@ -69,7 +70,17 @@ def _fail(what: str) -> OSError:
     return OSError(number, f"{what}: {os.strerror(number)}")
 
 
-def _syscall(name: str, number: int, *arguments: int | bytes | None) -> int:
+def system_call(name: str, number: int, *arguments: int | bytes | None) -> int:
+    """Make one system call and return its result.
+
+    Args:
+        name: for the error.
+        number: on this architecture.
+        arguments: integers and addresses of bytes; at most six.
+
+    Raises:
+        OSError: as the kernel says.
+    """
     converted = [ctypes.c_long(item) if isinstance(item, int) else item for item in arguments]
     result = int(_LIBC.syscall(ctypes.c_long(number), *converted))
     if result < 0:
@@ -97,7 +108,7 @@ def open_at(path: str, flags: int, *, directory: int = _AT_FDCWD, resolve: Resol
         OSError: as the kernel says; ``ELOOP`` for a link that may not be followed.
     """
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, int(resolve))
-    return _syscall("openat2", _OPENAT2, directory, os.fsencode(path), how, len(how))
+    return system_call("openat2", _OPENAT2, directory, os.fsencode(path), how, len(how))
 
 
 def open_without_links(path: str, flags: int) -> int:
@@ -121,11 +132,11 @@ def clone_mount(source: int, flags: MountFlag, *, recursive: bool = False) -> in
         OSError: no right to mount, or (``EINVAL``) the source lies in another mount namespace.
     """
     deep = _AT_RECURSIVE if recursive else 0
-    tree = _syscall("open_tree", _OPEN_TREE, source, b"", _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | deep)
+    tree = system_call("open_tree", _OPEN_TREE, source, b"", _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | deep)
     if flags:
         attributes = struct.pack("=QQQQ", int(flags), 0, 0, 0)
         try:
-            _syscall("mount_setattr", _MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH | deep, attributes, len(attributes))
+            system_call("mount_setattr", _MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH | deep, attributes, len(attributes))
         except OSError:
             os.close(tree)
             raise
@@ -138,7 +149,7 @@ def attach_mount(tree: int, target: str) -> None:
     Raises:
         OSError: as the kernel says.
     """
-    _syscall("move_mount", _MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_FROM_EMPTY_PATH)
+    system_call("move_mount", _MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_FROM_EMPTY_PATH)
 
 
 def restrict_mount(target: str, flags: MountFlag) -> None:
@@ -148,7 +159,7 @@ def restrict_mount(target: str, flags: MountFlag) -> None:
         OSError: as the kernel says.
     """
     attributes = struct.pack("=QQQQ", int(flags), 0, 0, 0)
-    _syscall("mount_setattr", _MOUNT_SETATTR, _AT_FDCWD, os.fsencode(target), 0, attributes, len(attributes))
+    system_call("mount_setattr", _MOUNT_SETATTR, _AT_FDCWD, os.fsencode(target), 0, attributes, len(attributes))
 
 
 def mount_tmpfs(target: str, *, mode: int, size: int, executable: bool = False) -> None:
@@ -203,7 +214,7 @@ def change_root(new_root: str, old_root: str) -> None:
     number = _PIVOT_ROOT.get(os.uname().machine)
     if number is None:
         raise OSError(38, "pivot_root: number unknown on this architecture")
-    _syscall("pivot_root", number, os.fsencode(new_root), os.fsencode(f"{new_root}/{old_root}"))
+    system_call("pivot_root", number, os.fsencode(new_root), os.fsencode(f"{new_root}/{old_root}"))
     os.chdir("/")
     unmount(f"/{old_root}")
 
@@ -236,7 +247,7 @@ def fork_for_parent(flags: int) -> int:
     number = _CLONE.get(os.uname().machine)
     if number is None:
         raise OSError(38, "clone: number unknown on this architecture")
-    return _syscall("clone", number, flags | _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
+    return system_call("clone", number, flags | _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
 
 
 def unshare(flags: int) -> None:
@@ -259,6 +270,19 @@ def join_mounts(namespace: int) -> None:
         OSError: as the kernel says.
     """
     if _LIBC.setns(namespace, CLONE_NEWNS) != 0:
+        raise _fail("setns")
+
+
+def join_network(namespace: int) -> None:
+    """Use another network namespace for what is opened from now on; needs all rights there.
+
+    Args:
+        namespace: a descriptor of ``/proc/<pid>/ns/net``.
+
+    Raises:
+        OSError: as the kernel says.
+    """
+    if _LIBC.setns(namespace, CLONE_NEWNET) != 0:
         raise _fail("setns")
 
 

@@ -12,7 +12,7 @@ from bascule.core.confinement import Mount
 from bascule.core.errors import Unavailable
 from bascule.core.ids import AgentId
 from bascule.core.policy import AgentPolicy, Backend
-from bascule.core.ports import Files
+from bascule.core.ports import Files, WayOut
 from bascule.core.posture import Posture
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
 from bascule.sandboxes.docker.backend import DockerBoxes
@@ -28,11 +28,12 @@ class RoutedBoxes:
         agents: Mapping[AgentId, AgentPolicy],
         uids: Mapping[AgentId, int],
         gateway_uid: int,
+        way: WayOut | None = None,
     ) -> None:
-        """Use ``client``; ``uids`` are the agents' kernel uids as the host counts."""
+        """Use ``client``; ``uids`` are kernel uids as the host counts; ``way`` answers for boxes with a way out."""
         self._agents = agents
-        self._bubblewrap = BubblewrapBoxes(client, agents, uids, gateway_uid)
-        self.docker = DockerBoxes(client, agents, uids, gateway_uid)
+        self._bubblewrap = BubblewrapBoxes(client, agents, uids, gateway_uid, way)
+        self.docker = DockerBoxes(client, agents, uids, gateway_uid, way)
 
     def _of(self, agent: AgentId) -> BubblewrapBoxes | DockerBoxes:
         rules = self._agents.get(agent)

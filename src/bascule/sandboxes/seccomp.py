@@ -19,6 +19,16 @@ from dataclasses import dataclass
 from bascule.core.errors import Unavailable
 
 AF_UNIX = 1
+AF_INET = 2
+
+_STREAMS = (1, 1 | 0x800, 1 | 0x80000, 1 | 0x80800)
+"""``SOCK_STREAM``, alone and with ``SOCK_NONBLOCK`` and ``SOCK_CLOEXEC``."""
+
+_TCP = (0, 6)
+"""The default protocol of a stream socket, and its number: no MPTCP, no SCTP."""
+
+_ODD_OPTIONS = ((1, 26), (1, 50), (1, 51), (1, 52), (6, 31))
+"""``SO_ATTACH_FILTER ATTACH_BPF ATTACH_REUSEPORT_CBPF ATTACH_REUSEPORT_EBPF``, and ``TCP_ULP``, which loads modules."""
 
 _LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
@@ -208,7 +218,10 @@ change comes first, 0 for one's own. The kernel lets an account take away every 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One architecture: its audit number, the calls a box never makes, and those looked at closer."""
+    """One architecture: its audit number, the calls a box never makes, and those looked at closer.
+
+    ``accepting`` are ``bind``, ``listen``, ``accept`` and ``accept4``.
+    """
 
     audit: int
     denied: Mapping[str, int]
@@ -217,6 +230,8 @@ class Machine:
     ioctl: int
     lasting: tuple[int, ...]
     own: tuple[int, ...]
+    accepting: tuple[int, ...]
+    setsockopt: int
     has_x32: bool = False
 
 
@@ -229,6 +244,8 @@ MACHINES: Mapping[str, Machine] = {
         ioctl=16,
         lasting=_LASTING_X86_64 + _BESIDE_X86_64,
         own=_OWN_X86_64,
+        accepting=(49, 50, 43, 288),
+        setsockopt=54,
         has_x32=True,
     ),
     "aarch64": Machine(
@@ -239,6 +256,8 @@ MACHINES: Mapping[str, Machine] = {
         ioctl=29,
         lasting=_LASTING_AARCH64 + _BESIDE_AARCH64,
         own=_OWN_AARCH64,
+        accepting=(200, 201, 202, 242),
+        setsockopt=208,
     ),
 }
 """By ``uname -m``."""
@@ -285,6 +304,27 @@ def _own_process_only(machine: Machine) -> list[bytes]:
     return [step for number in machine.own for step in _when_argument(number, 16, test)]
 
 
+def _one_of(values: tuple[int, ...]) -> list[bytes]:
+    """Go on if what was loaded is one of these, else refuse the socket."""
+    count = len(values)
+    found = [_op(_JUMP_EQUAL, value, count - index, 0) for index, value in enumerate(values)]
+    return [*found, _op(_RETURN, _ERRNO | _EAFNOSUPPORT)]
+
+
+def _connecting(machine: Machine) -> list[bytes]:
+    """Sockets of TCP over IPv4, which connect and never listen."""
+    test = [*_one_of((AF_INET,)), _op(_LOAD, 24), *_one_of(_STREAMS), _op(_LOAD, 32), *_one_of(_TCP)]
+    code = _when_argument(machine.socket, 16, [*test, _op(_RETURN, _ALLOW)])
+    for number in machine.accepting:
+        code += _deny(number, _EPERM)
+    # Level and name of an option stand in two arguments: each pair is compared on its own.
+    pairs = []
+    for level, name in _ODD_OPTIONS:
+        pairs += [_op(_LOAD, 24), _op(_JUMP_EQUAL, level, 0, 3), _op(_LOAD, 32), _op(_JUMP_EQUAL, name, 0, 1)]
+        pairs += [_op(_RETURN, _ERRNO | _EPERM)]
+    return [*code, _op(_JUMP_EQUAL, machine.setsockopt, 0, len(pairs) + 1), *pairs, _op(_RETURN, _ALLOW)]
+
+
 def _terminal_requests(machine: Machine) -> list[bytes]:
     first, second = _TERMINAL_REQUESTS
     test = [
@@ -296,13 +336,14 @@ def _terminal_requests(machine: Machine) -> list[bytes]:
     return _when_argument(machine.ioctl, 24, test)
 
 
-def box_filter(machine: str, families: tuple[int, ...] = (), *, shared: bool = False) -> bytes:
+def box_filter(machine: str, families: tuple[int, ...] = (), *, shared: bool = False, connects: bool = False) -> bytes:
     """Return the filter every box starts under, an array of 8-byte ``sock_filter``; the file worker adds its own.
 
     Args:
         machine: as ``uname -m`` says.
         families: socket families it may use; none by default. ``socketpair`` is not a way out and stays.
         shared: calls share a namespace, so it may make nothing there that outlives its process, and change no other.
+        connects: instead of families: it may connect by TCP over IPv4, to whatever its own network holds, and no more.
 
     Raises:
         Unavailable: an architecture without a table.
@@ -314,5 +355,6 @@ def box_filter(machine: str, families: tuple[int, ...] = (), *, shared: bool = F
     for number in sorted({*known.denied.values(), *(known.lasting if shared else ())}):
         code += _deny(number, _EPERM)
     code += _own_process_only(known) if shared else []
-    code += _clone_flags(known) + _socket_families(known, families) + _terminal_requests(known)
+    code += _clone_flags(known) + _terminal_requests(known)
+    code += _connecting(known) if connects else _socket_families(known, families)
     return b"".join([*code, _op(_RETURN, _ALLOW)])

@@ -27,6 +27,12 @@ def test_every_namespace_is_left_and_nothing_of_the_environment_stays() -> None:
     assert sets == list(ENVIRONMENT)
 
 
+def test_a_network_that_was_made_is_kept_and_nothing_else_changes() -> None:
+    argv = box_argv(("/usr/bin/true",), Descriptors(4, 3))
+    kept = box_argv(("/usr/bin/true",), Descriptors(4, 3), makes_network=False)
+    assert tuple(word for word in argv if word != "--unshare-net") == kept
+
+
 def test_root_is_the_stage_and_nothing_else_is_bound() -> None:
     argv = box_argv(("/usr/bin/true",), Descriptors(4, 3))
     assert [argv[at : at + 3] for at, word in enumerate(argv) if "bind" in word] == [("--dev-bind", STAGE, "/")]

@@ -46,7 +46,7 @@ requests = st.one_of(
     st.builds(
         RunProgram, ids, agents, st.lists(words, min_size=1, max_size=4).map(tuple), paths,
         st.from_regex(r"[0-9a-f]{64}", fullmatch=True), st.just(ProgramKind.SCRIPT), paths,
-        st.lists(paths, max_size=3).map(tuple), st.booleans(), mounts, limits,
+        st.lists(paths, max_size=3).map(tuple), st.booleans(), mounts, limits, st.booleans(),
     ),
 )  # fmt: skip
 
@@ -115,6 +115,8 @@ def test_missing_field_is_refused(name: str) -> None:
         ("interpreter", "/bin/sh"),
         ("needs", "/bin/sh"),
         ("writable", 1),
+        ("proxy", 1),
+        ("proxy", "host"),
         ("id", -1),
         ("id", True),
         ("mounts", [{"path": "/srv", "writable": False, "target": "/"}]),

@@ -26,6 +26,9 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         yield made
 
 
+TRUE = hashlib.sha256(Path("/usr/bin/true").read_bytes()).hexdigest()
+
+
 def ask(connection: socket.socket, message: bytes, files: list[int] | None = None) -> dict[str, object]:
     socket.send_fds(connection, [message], files or [])
     assert select.select([connection], [], [], 20)[0], "no answer"
@@ -54,6 +57,7 @@ def run(**change: object) -> bytes:
     body = {
         "id": 5, "op": "run", "agent": ONE, "argv": ["true"], "program": "/usr/bin/true", "sha256": "0" * 64,
         "kind": "native", "interpreter": "", "needs": [], "writable": False, "mounts": [], "limits": limits,
+        "proxy": False,
     }  # fmt: skip
     return json.dumps(body | change).encode()
 
@@ -64,6 +68,9 @@ def run(**change: object) -> bytes:
         ({}, 3, "program_changed"),
         ({}, 2, "warden_files"),
         ({}, 5, "warden_files"),
+        ({"proxy": True}, 3, "warden_files"),
+        ({"proxy": True}, 6, "warden_files"),
+        ({"proxy": True, "sha256": TRUE}, 4, "box_setup"),  # what should take the listener is no socket
         ({"agent": "nobody"}, 3, "agent_unknown"),
         ({"program": "/usr/bin/none-such"}, 3, "program_missing"),
         ({"program": "/bin/true"}, 3, "program_changed"),

@@ -38,6 +38,7 @@ def box_argv(
     command: Sequence[str],
     descriptors: Descriptors,
     *,
+    makes_network: bool = True,
     directory: str = BOX_ROOT,
     environment: Mapping[str, str] = ENVIRONMENT,
 ) -> tuple[str, ...]:
@@ -46,6 +47,7 @@ def box_argv(
     Args:
         command: absolute path in the box, then arguments.
         descriptors: what it is told of.
+        makes_network: the box gets an empty network of its own now; else it keeps the one its launcher made for it.
         directory: working directory in the box.
         environment: the whole environment.
     """
@@ -53,7 +55,7 @@ def box_argv(
         "bwrap",
         "--unshare-user",
         "--unshare-pid",
-        "--unshare-net",
+        *(("--unshare-net",) if makes_network else ()),
         "--unshare-ipc",
         "--unshare-uts",
         "--unshare-cgroup-try",

@@ -17,8 +17,9 @@ from bascule.core.confinement import Mount
 from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import AgentId, cli_session
 from bascule.core.policy import AgentPolicy
-from bascule.core.ports import Files
+from bascule.core.ports import Files, WayOut
 from bascule.core.posture import Posture
+from bascule.sandboxes.attendance import check_ways
 from bascule.sandboxes.bubblewrap.pipeline import Pipeline
 from bascule.sandboxes.files import WorkerFiles, connect
 from bascule.sandboxes.fitness import Unfit, held_against, roots
@@ -53,12 +54,14 @@ class BubblewrapBoxes:
         agents: Mapping[AgentId, AgentPolicy],
         uids: Mapping[AgentId, int],
         gateway_uid: int,
+        way: WayOut | None = None,
     ) -> None:
-        """Use ``client``; ``uids`` are the agents' kernel uids as the host counts."""
+        """Use ``client``; ``uids`` are kernel uids as the host counts; ``way`` answers for boxes with a way out."""
         self._client = client
         self._agents = agents
         self._uids = uids
         self._gateway_uid = gateway_uid
+        self._way = way
         self._workers: dict[BoxKey, _Worker] = {}
         self._turns: dict[BoxKey, asyncio.Lock] = {}
 
@@ -80,7 +83,8 @@ class BubblewrapBoxes:
             Unavailable: a box could not be made; nothing ran.
         """
         self._policy(request.key.agent)
-        return await Pipeline(self._client, request).run()
+        check_ways(request, self._way)
+        return await Pipeline(self._client, request, self._way).run()
 
     async def posture(self, agent: AgentId, *, fresh: bool = False) -> Posture:
         """Return the self-test of the agent's newest box, starting one if none runs; ``fresh`` measures it again.

@@ -1,7 +1,7 @@
 """One pipeline: a box for each program, pipes between them, output collected, everything gone at the end.
 
 Stops: half a pipeline running because the other half could not be made: where there are several boxes, none starts its
-program before all of them stand.
+program before all of them stand, nor before somebody answers at their ways out.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bascule.core.box import PipelineRequest, PipelineResult, ProgramRun
+from bascule.core.confinement import Network
 from bascule.core.errors import BasculeError, Malformed, Unavailable
 from bascule.core.plan import ProgramKind
+from bascule.core.ports import WayOut
+from bascule.sandboxes.attendance import Attendance
 from bascule.sandboxes.bubblewrap.streams import Collector, Feeder
 from bascule.sandboxes.warden.client import Exit, RunningBox
 from bascule.sandboxes.warden.messages import RunProgram
@@ -70,11 +73,13 @@ class Hands(Protocol):
 class Pipeline:
     """Runs once. ``run`` returns or raises with nothing of it left."""
 
-    def __init__(self, client: Hands, request: PipelineRequest) -> None:
+    def __init__(self, client: Hands, request: PipelineRequest, way: WayOut | None = None) -> None:
+        """Run ``request`` by ``client``; ``way`` answers for each box with a network of its own, None for none such."""
         if not 1 <= len(request.runs) <= _MOST_PROGRAMS:
             raise Malformed("pipeline_length", f"a pipeline has 1 to {_MOST_PROGRAMS} programs")
         self._client = client
         self._request = request
+        self._way = way
         self._boxes: list[RunningBox] = []
         self._descriptors = _Descriptors()
         self._kills: set[asyncio.Task[None]] = set()
@@ -132,7 +137,7 @@ class Pipeline:
         ]
         source = self._input()
         block = None
-        if len(self._request.runs) > 1:
+        if len(self._request.runs) > 1 or self._has_ways():
             block, self._go = self._descriptors.pipe()
         last = len(self._request.runs) - 1
         for index, run in enumerate(self._request.runs):
@@ -159,7 +164,19 @@ class Pipeline:
         elif run.drop_stderr:
             errors = self._descriptors.null()
         streams = [source, out, errors, *(() if block is None else (block,))]
-        self._boxes.append(await self._client.run(program_request(run, self._request), streams))
+        if self._way is None or run.network is not Network.PROXY:
+            self._boxes.append(await self._client.run(program_request(run, self._request), streams))
+            return
+        with Attendance(self._way, self._request.key.agent) as attendance:
+            streams.append(attendance.descriptor)
+            box = await self._client.run(program_request(run, self._request), streams)
+            self._boxes.append(box)
+            end = attendance.begin()
+        # However it ends, and whether or not anybody still waits for it.
+        box.exit.add_done_callback(lambda _: end())
+
+    def _has_ways(self) -> bool:
+        return self._way is not None and any(run.network is Network.PROXY for run in self._request.runs)
 
     async def _finish(self) -> list[Exit]:
         try:
@@ -210,4 +227,5 @@ def program_request(run: ProgramRun, request: PipelineRequest) -> RunProgram:
         run.writable,
         run.mounts,
         request.limits,
+        proxy=run.network is Network.PROXY,
     )

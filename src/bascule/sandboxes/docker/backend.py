@@ -22,8 +22,9 @@ from bascule.core.confinement import Mount
 from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import AgentId, cli_session
 from bascule.core.policy import AgentPolicy
-from bascule.core.ports import Files
+from bascule.core.ports import Files, WayOut
 from bascule.core.posture import Posture
+from bascule.sandboxes.attendance import check_ways
 from bascule.sandboxes.bubblewrap.pipeline import Pipeline
 from bascule.sandboxes.docker.line import ContainerLine
 from bascule.sandboxes.docker.place import Place
@@ -69,12 +70,14 @@ class DockerBoxes:
         agents: Mapping[AgentId, AgentPolicy],
         uids: Mapping[AgentId, int],
         gateway_uid: int,
+        way: WayOut | None = None,
     ) -> None:
-        """Use ``client``; ``uids`` are the agents' kernel uids as the host counts."""
+        """Use ``client``; ``uids`` are kernel uids as the host counts; ``way`` answers for boxes with a way out."""
         self._client = client
         self._agents = agents
         self._uids = uids
         self._gateway_uid = gateway_uid
+        self._way = way
         self._containers: dict[Scope, _Container] = {}
         self._turns: dict[Scope, asyncio.Lock] = {}
 
@@ -102,6 +105,7 @@ class DockerBoxes:
         Raises:
             Unavailable: the container or a program in it cannot be had; nothing ran.
         """
+        check_ways(request, None)
         mounts = tuple(dict.fromkeys(mount for run in request.runs for mount in run.mounts))
         tools = await self._client.tools(request.key.agent)
         root = f"{self._policy(request.key.agent).layout.agent_root}/tools/"

@@ -57,13 +57,14 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A box to make: what it contains, what runs in it, on which streams, and what it waits for."""
+    """A box to make: what it contains, what runs in it, on which streams, what it waits for, and its way out."""
 
     agent: Agent
     stage: Stage
     command: tuple[str, ...]
     streams: tuple[int, int, int]
     block: int | None = None
+    way: int | None = None
 
 
 @dataclass(slots=True)

@@ -7,16 +7,18 @@ files up by path, as nothing here is an agent's to change; what is found is open
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bascule.core.errors import Malformed, Unavailable
 from bascule.core.paths import BOX_ROOT, is_within
 from bascule.core.plan import ProgramKind
+from bascule.sandboxes.bubblewrap.argv import ENVIRONMENT
 from bascule.sandboxes.resident.closure import Closures, both_names
 from bascule.sandboxes.warden.config import WardenConfig
 from bascule.sandboxes.warden.messages import RunProgram, StartWorker
-from bascule.sandboxes.warden.stage import Agent, Stage, Supplies, granted_binds, program_stage, worker_stage
+from bascule.sandboxes.warden.stage import Agent, Bind, Stage, Supplies, granted_binds, program_stage, worker_stage
+from bascule.sandboxes.way import BUNDLE, BUNDLES, environment
 
 _LARGEST_SCRATCH = 64 << 20
 _LOADER_CACHE = "/etc/ld.so.cache"
@@ -58,6 +60,13 @@ def program_command(request: RunProgram, root: str) -> tuple[str, ...]:
     return (path, *request.argv[1:])
 
 
+def program_environment(stage: Stage, request: RunProgram) -> Mapping[str, str]:
+    """The environment a program starts with."""
+    if not request.proxy:
+        return ENVIRONMENT
+    return {**ENVIRONMENT, **environment(bundle=any(bind.target == BUNDLE for bind in stage.binds))}
+
+
 def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures: Closures) -> Stage:
     """Return the content of a program's box.
 
@@ -88,13 +97,21 @@ def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures
                 f"{request.program} is run by {request.interpreter}, which its entry's needs do not name",
             )
         found.add(request.interpreter)
+    bundle = certificates() if request.proxy else ""
+    granted = granted_binds(request.mounts, f"{config.home}/shared")
+    data = (Bind(bundle, BUNDLE),) if bundle else ()
     return program_stage(
         agent,
-        Supplies(found.files, found.named, granted_binds(request.mounts, f"{config.home}/shared"), request.writable),
+        Supplies(found.files, found.named, granted, request.writable, data),
         mentions_root=mentions(agent.root, request.argv[1:]),
         tools=tools,
         scratch_bytes=min(_LARGEST_SCRATCH, request.limits.memory_bytes),
     )
+
+
+def certificates() -> str:
+    """Return the real path of this machine's certificates, or the empty string if it has none."""
+    return next((os.path.realpath(path) for path in BUNDLES if os.path.isfile(path)), "")
 
 
 def _add_program(path: str, found: Found, agent: Agent, tools: list[str], closures: Closures) -> None:

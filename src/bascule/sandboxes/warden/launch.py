@@ -21,6 +21,7 @@ from pathlib import Path
 
 from bascule.core.confinement import Limits
 from bascule.linux.calls import (
+    CLONE_NEWNET,
     CLONE_NEWNS,
     MountFlag,
     attach_mount,
@@ -36,12 +37,14 @@ from bascule.linux.calls import (
     stop_propagation,
     unshare,
 )
+from bascule.linux.loopback import connect_only_to, open_listener
 from bascule.sandboxes.bubblewrap.argv import STAGE
 from bascule.sandboxes.warden.cgroups import Group
-from bascule.sandboxes.warden.channel import receive
 from bascule.sandboxes.warden.nursery import Nursery
+from bascule.sandboxes.warden.order import Order, Spare, take_order
 from bascule.sandboxes.warden.sources import OpenMount
 from bascule.sandboxes.warden.stage import DEVICES, SCRATCH, Stage
+from bascule.sandboxes.way import PORT
 
 STATUS_FD = 3
 SECCOMP_FD = 4
@@ -54,56 +57,17 @@ _ROOT_BYTES = 4 << 20
 _MERGED = ("bin", "sbin", "lib", "lib64")
 _PROGRAMS = MountFlag.READ_ONLY | MountFlag.NO_SETUID | MountFlag.NO_DEVICES
 _DEVICE = MountFlag.NO_SETUID | MountFlag.NO_EXEC
-_LARGEST_ORDER = 1 << 18
 _MOST_DESCRIPTORS = 4096
-
-MOST_MOUNTS = 240
-"""Mounts of one box; the kernel passes at most 253 descriptors at once (``SCM_MAX_FD``)."""
 
 _OPEN_FILES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """Everything a child needs; no decision is left to it.
+class Filters:
+    """System call filters of boxes: without any network, and with a way out."""
 
-    Attributes:
-        stage: what the box contains.
-        mounts: its sources, opened.
-        command: bubblewrap and its words.
-        bubblewrap: the program.
-        uid: the agent's, as this user namespace counts; also its group.
-        single: instead, what the one account there is will be called in the box.
-        limits: resource maxima.
-        processes: agent's processes that may be running already, for the per-account limit.
-        streams: standard input, output, error.
-        block: descriptor bubblewrap waits at.
-        status: where it reports to.
-    """
-
-    stage: Stage
-    mounts: list[OpenMount]
-    command: tuple[str, ...]
-    bubblewrap: str
-    uid: int
-    single: bool
-    limits: Limits
-    processes: int
-    streams: tuple[int, int, int]
-    block: int | None
-    status: int
-
-
-@dataclass(frozen=True, slots=True)
-class Spare:
-    """A child that waits for an order: its own namespaces, its control group, an empty root.
-
-    Made ahead, for joining a control group takes the kernel several milliseconds.
-    """
-
-    pid: int
-    orders: socket.socket
-    group: Group
+    closed: bytes
+    way: bytes
 
 
 def make_spare(nursery: Nursery, group: Group) -> Spare:
@@ -127,67 +91,13 @@ def read_group(told: bytes) -> Group:
     return Group(tuple(Path(directory) for directory in json.loads(told)))
 
 
-def give_order(spare: Spare, order: Order) -> None:
-    """Hand a spare its order; what goes wrong in it is reported on ``order.status``. The spare is used up.
-
-    Raises:
-        OSError: the order cannot be sent.
-    """
-    files = [order.status, *order.streams, *(() if order.block is None else (order.block,))]
-    body = {
-        "mounts": [[mount.target, mount.is_directory] for mount in order.mounts],
-        "hidden": list(order.stage.hidden),
-        "links": dict(order.stage.links),
-        "files": dict(order.stage.files),
-        "scratch": order.stage.scratch_bytes,
-        "command": list(order.command),
-        "bubblewrap": order.bubblewrap,
-        "uid": order.uid,
-        "single": order.single,
-        "limits": {name: getattr(order.limits, name) for name in Limits.__slots__},
-        "processes": order.processes,
-        "block": order.block is not None,
-    }
-    with spare.orders:
-        socket.send_fds(spare.orders, [json.dumps(body).encode()], [*files, *(mount.tree for mount in order.mounts)])
-
-
-def _take_order(orders: socket.socket) -> Order:
-    received = receive(orders, _LARGEST_ORDER, MOST_MOUNTS + 5)
-    if not received.untrusted_message:
-        os._exit(0)  # the warden is gone
-    if received.cut:
-        os._exit(125)
-    body, files = json.loads(received.untrusted_message), received.files
-    block = files[4] if body["block"] else None
-    trees = files[5 if block is not None else 4 :]
-    mounts = [OpenMount(tree, place, deep) for tree, (place, deep) in zip(trees, body["mounts"], strict=True)]
-    stage = Stage((), tuple(body["hidden"]), body["links"], body["files"], body["scratch"])
-    limits = Limits(**body["limits"])
-    streams = (files[1], files[2], files[3])
-    words = tuple(body["command"])
-    return Order(
-        stage,
-        mounts,
-        words,
-        body["bubblewrap"],
-        body["uid"],
-        body["single"],
-        limits,
-        body["processes"],
-        streams,
-        block,
-        files[0],
-    )
-
-
-def become_spare(orders: socket.socket, group: Group, seccomp: bytes) -> None:
+def become_spare(orders: socket.socket, group: Group, filters: Filters) -> None:
     """Never returns: waits for its order, then becomes bubblewrap, or reports and exits.
 
     Args:
         orders: where the order comes from.
         group: control group it joins.
-        seccomp: the filter its box will start under.
+        filters: of which its box will start under one.
     """
     report = -1
     try:
@@ -195,11 +105,11 @@ def become_spare(orders: socket.socket, group: Group, seccomp: bytes) -> None:
         os.closerange(3, orders.fileno())
         os.closerange(orders.fileno() + 1, _MOST_DESCRIPTORS)
         problem = _attempt(lambda: _prepare(group))
-        order = _take_order(orders)
+        order = take_order(orders)
         report = order.status
         if problem is not None:
             raise problem
-        _furnish(order, seccomp)
+        _furnish(order, filters)
         os.execv(order.bubblewrap, order.command)  # noqa: S606 -- the words are a list built by argv.py
     except (OSError, ValueError) as error:
         if report >= 0:
@@ -277,17 +187,32 @@ def _clone(path: str, flags: MountFlag) -> int:
         os.close(source)
 
 
-def _furnish(order: Order, seccomp: bytes) -> None:
+def _furnish(order: Order, filters: Filters) -> None:
     """What the order says; the last step gives up every right."""
     _lay_out(order.stage, order.mounts)
+    if order.way is not None:
+        _open_way(order.way)
     # Before the limits: a file size limit smaller than the filter would cut it.
-    _place_descriptors(order, seccomp)
+    _place_descriptors(order, filters.closed if order.way is None else filters.way)
     _set_limits(order.limits, order.processes)
     if order.single:
         keep_only_account(order.uid)
     else:
         become_account(order.uid, order.uid)
     die_with_parent(signal.SIGKILL)
+    if order.way is not None:
+        connect_only_to(PORT)
+
+
+def _open_way(way: int) -> None:
+    """Enter an empty network, whose only listener goes out over a socket; nothing of it stays here.
+
+    Made while every right is still there, so that the network belongs to this user namespace and the box, in one of its
+    own or without rights in this one, can change nothing of it.
+    """
+    unshare(CLONE_NEWNET)
+    with open_listener(PORT) as listener, socket.socket(fileno=way) as out:
+        socket.send_fds(out, [b"w"], [listener.fileno()], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 def _lay_out(stage: Stage, mounts: list[OpenMount]) -> None:

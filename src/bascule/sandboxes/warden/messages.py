@@ -38,7 +38,9 @@ LARGEST_MESSAGE = 160 * 1024
 FILES_OF_START = 1
 """Descriptors that come with a worker's start: its socket."""
 FILES_OF_RUN = (3, 4)
-"""Descriptors that come with a program: its three streams, and for pipelines one to wait for."""
+"""Descriptors that come with a program: its three streams, and for pipelines one to wait for.
+
+With ``proxy`` one more comes last: a socket over which the listener of the box's network goes out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class RunProgram:
         writable: the agent's own directories are writable.
         mounts: operator paths.
         limits: resource maxima.
+        proxy: its network is not quite empty: one port on loopback, whose listener goes to the gateway.
     """
 
     id: int
@@ -81,6 +84,7 @@ class RunProgram:
     writable: bool
     mounts: tuple[Mount, ...]
     limits: Limits
+    proxy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ _FIELDS: Mapping[str, frozenset[str]] = {
             "writable",
             "mounts",
             "limits",
+            "proxy",
         }
     ),
     "kill": frozenset({"id", "op", "box"}),
@@ -187,6 +192,7 @@ def _build(operation: str, fields: Mapping[str, Json]) -> Request:
         writable,
         mounts,
         limits,
+        values.boolean(fields, "proxy"),
     )
 
 
@@ -268,6 +274,7 @@ def write(request: Request) -> bytes:
             "kind": request.kind.value,
             "interpreter": request.interpreter,
             "needs": list(request.needs),
+            "proxy": request.proxy,
         }
     elif isinstance(request, Kill | Status):
         body |= {"op": "kill" if isinstance(request, Kill) else "status", "box": request.box}

@@ -28,14 +28,7 @@ from bascule.sandboxes.warden.config import WardenConfig, read_config
 from bascule.sandboxes.warden.container_requests import CheckTools, ContainerRequest
 from bascule.sandboxes.warden.containers import Containers
 from bascule.sandboxes.warden.errands import Errands
-from bascule.sandboxes.warden.launch import (
-    BLOCK_FD,
-    MOST_MOUNTS,
-    SECCOMP_FD,
-    STATUS_FD,
-    Order,
-    give_order,
-)
+from bascule.sandboxes.warden.launch import BLOCK_FD, SECCOMP_FD, STATUS_FD, Filters
 from bascule.sandboxes.warden.messages import (
     FILES_OF_RUN,
     FILES_OF_START,
@@ -47,6 +40,7 @@ from bascule.sandboxes.warden.messages import (
     Stop,
     parse,
 )
+from bascule.sandboxes.warden.order import MOST_MOUNTS, Order, give_order
 from bascule.sandboxes.warden.report import has_started, read_report, why_not
 from bascule.sandboxes.warden.sources import Hashes, OpenMount, check_tools, close_all, open_stage
 from bascule.sandboxes.warden.spares import Spares
@@ -79,7 +73,8 @@ class Warden:
         self._agent_uids = told_apart(config, self._ids)
         self._closures = Closures(configured_directories())
         self._hashes = Hashes()
-        self._spares = Spares(groups, box_filter(os.uname().machine))
+        machine = os.uname().machine
+        self._spares = Spares(groups, Filters(box_filter(machine), box_filter(machine, connects=True)))
         self._containers = Containers(config, proc, self._ids)
         self._errands = Errands(self._poll, self._channel.send, (proc,) if proc >= 0 else ())
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
@@ -191,16 +186,19 @@ class Warden:
         self._make(request, Wanted(agent, stage, command, (files[0], self._null, self._null)))
 
     def _run(self, request: RunProgram, files: list[int]) -> None:
-        if len(files) not in FILES_OF_RUN:
-            raise Malformed("warden_files", "a program takes three descriptors, and one to wait for")
+        if len(files) - request.proxy not in FILES_OF_RUN:
+            raise Malformed("warden_files", "a program takes three descriptors, one to wait for, one for its way out")
+        way = files.pop() if request.proxy else None
         agent = self._agent(request.agent)
         stage = contents.of_program(request, agent, self._config, self._closures)
         block = files[3] if len(files) > FILES_OF_RUN[0] else None
         command = box_argv(
             contents.program_command(request, agent.root),
             Descriptors(SECCOMP_FD, STATUS_FD, None if block is None else BLOCK_FD),
+            makes_network=way is None,
+            environment=contents.program_environment(stage, request),
         )
-        self._make(request, Wanted(agent, stage, command, (files[0], files[1], files[2]), block))
+        self._make(request, Wanted(agent, stage, command, (files[0], files[1], files[2]), block, way))
 
     def _make(self, request: StartWorker | RunProgram, wanted: Wanted) -> None:
         if len(self._boxes) >= _MOST_BOXES:
@@ -238,6 +236,7 @@ class Warden:
             processes,
             wanted.streams,
             wanted.block,
+            wanted.way,
             report,
         )
         try:

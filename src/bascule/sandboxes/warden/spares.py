@@ -12,8 +12,9 @@ from collections import deque
 
 from bascule.core.errors import Unavailable
 from bascule.sandboxes.warden.cgroups import Cgroups
-from bascule.sandboxes.warden.launch import Spare, become_spare, make_spare, read_group
+from bascule.sandboxes.warden.launch import Filters, become_spare, make_spare, read_group
 from bascule.sandboxes.warden.nursery import Nursery
+from bascule.sandboxes.warden.order import Spare
 
 _READY = 2
 """How many are kept, at 3.6 MB each; a pipeline of two starts without waiting."""
@@ -22,9 +23,9 @@ _READY = 2
 class Spares:
     """Keeps, hands out and ends spares."""
 
-    def __init__(self, groups: Cgroups, seccomp: bytes) -> None:
+    def __init__(self, groups: Cgroups, filters: Filters) -> None:
         self._groups = groups
-        self._nursery = Nursery(lambda orders, told: become_spare(orders, read_group(told), seccomp))
+        self._nursery = Nursery(lambda orders, told: become_spare(orders, read_group(told), filters))
         self._ready: deque[Spare] = deque()
 
     @property

@@ -118,12 +118,14 @@ class Supplies:
         named: other names of those, as links.
         granted: from :func:`granted_binds`.
         writable: the agent's own directories are writable.
+        data: files of the machine that are read and never run.
     """
 
     files: Mapping[str, str]
     named: Mapping[str, str]
     granted: tuple[Bind, ...]
     writable: bool
+    data: tuple[Bind, ...] = ()
 
 
 def secrets_in(granted: Iterable[Bind]) -> tuple[str, ...]:
@@ -141,7 +143,12 @@ def secrets_in(granted: Iterable[Bind]) -> tuple[str, ...]:
 
 
 def program_stage(
-    agent: Agent, supplies: Supplies, *, mentions_root: bool, tools: Iterable[str], scratch_bytes: int
+    agent: Agent,
+    supplies: Supplies,
+    *,
+    mentions_root: bool,
+    tools: Iterable[str],
+    scratch_bytes: int,
 ) -> Stage:
     """What one program's box contains.
 
@@ -159,7 +166,9 @@ def program_stage(
     system = [Bind(source, target, executable=True) for source, target in supplies.files.items()]
     hidden = (*secrets_in(supplies.granted), *(() if agent.tools_safe else (f"{place}/tools" for place in places)))
     links = {**_LINKS, **supplies.named}
-    return Stage((*supplies.granted, *system, *own), hidden, links, identity_files(agent.uid), scratch_bytes)
+    return Stage(
+        (*supplies.granted, *system, *supplies.data, *own), hidden, links, identity_files(agent.uid), scratch_bytes
+    )
 
 
 def worker_stage(agent: Agent, supplies: Supplies, *, code: str, canary: str) -> Stage:
