@@ -1,10 +1,10 @@
-"""A proxy for tests at a socket of its own, and a box that speaks to it."""
+"""A proxy for tests that listens on a socket of its own, and a box that speaks to it."""
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -23,15 +23,16 @@ CALM = Patience()
 
 @dataclass
 class House:
-    path: str
+    port: int
     ledger: Ledger
     resolver: Resolver
     rules: EgressPolicy
     proxy: Proxy | None = None
     shared: Ways | None = None
+    end: Callable[[], None] | None = None
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_unix_connection(self.path)
+        return await asyncio.open_connection("127.0.0.1", self.port)
 
     async def say(self, *pieces: bytes, end: bool = False, tunnel: bool = False) -> bytes:
         """Send pieces, in a tunnel after the first is answered, and return everything that comes back."""
@@ -59,22 +60,28 @@ class House:
         """Wait until the proxy has nobody to talk to."""
         assert self.proxy is not None
         async with asyncio.timeout(10):
-            while self.proxy._talks:
+            while self.proxy.talking:
                 await asyncio.sleep(0.005)
 
 
+def listener() -> tuple[int, int]:
+    """A listening socket's descriptor, and its port."""
+    made = socket.create_server(("127.0.0.1", 0))
+    return made.getsockname()[1], made.detach()
+
+
 @asynccontextmanager
-async def house(rules: EgressPolicy = OPEN, patience: Patience = CALM, uid: int | None = None) -> AsyncIterator[House]:
-    with tempfile.TemporaryDirectory() as directory:
-        found = House(f"{directory}/p", Ledger(), Resolver(NAMES), rules)
-        shared = ways(rules, found.resolver, connect_seconds=2.0)
-        found.shared = shared
-        found.proxy = Proxy(AGENT, lambda: replace(shared, rules=found.rules), found.ledger, uid=uid, patience=patience)
-        await found.proxy.start(found.path, 0o600)
-        try:
-            yield found
-        finally:
-            await found.proxy.close()
+async def house(rules: EgressPolicy = OPEN, patience: Patience = CALM) -> AsyncIterator[House]:
+    port, descriptor = listener()
+    found = House(port, Ledger(), Resolver(NAMES), rules)
+    shared = ways(rules, found.resolver, connect_seconds=2.0)
+    found.shared = shared
+    found.proxy = Proxy(AGENT, lambda: replace(shared, rules=found.rules), found.ledger, patience)
+    found.end = found.proxy.attend(descriptor)
+    try:
+        yield found
+    finally:
+        await found.proxy.close()
 
 
 def connect(place: str, extra: bytes = b"") -> bytes:

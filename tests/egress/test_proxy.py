@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from tests.egress.certificates import server_context, trusting
 from tests.egress.hellos import ECH, extension, hello, records, sni
-from tests.egress.proxying import GOOD, connect, house, tls_rules
+from tests.egress.proxying import GOOD, connect, house, listener, tls_rules
 from tests.egress.ssrf import INSIDE_4, INSIDE_6, hosts
 from tests.egress.world import listening, naming, page, saying
 
+from bascule.core.errors import Unavailable
 from bascule.core.reach import EgressPolicy, HostRule, Names
+from bascule.egress import proxy
+from bascule.egress.client import Ways
 
 
 def test_a_plain_request_and_its_record() -> None:
@@ -224,5 +230,88 @@ def test_one_sides_end_is_passed_on_and_the_other_still_speaks() -> None:
             assert home.ledger.codes == ["ok", "ok"]
             assert home.shared is not None
             assert home.shared.meter.open == 0
+
+    asyncio.run(scene())
+
+
+def test_what_one_box_had_open_ends_with_it_and_another_box_goes_on() -> None:
+    async def scene() -> None:
+        async with listening() as server, house() as home:
+            home.rules = naming(server.port, "a.test")
+            assert home.proxy is not None
+            other, descriptor = listener()
+            end = home.proxy.attend(descriptor)
+            asked = connect(f"a.test:{server.port}")
+            first, second = await home.connect(), await asyncio.open_connection("127.0.0.1", other)
+            for reader, writer in (first, second):
+                writer.write(asked)
+                assert b"200" in await reader.readuntil(b"\r\n\r\n")
+            end()
+            end()
+            with suppress(ConnectionError):
+                assert await second[0].read() == b""
+            with pytest.raises(ConnectionError):
+                await asyncio.open_connection("127.0.0.1", other)
+            assert home.proxy.talking == 1
+            assert server.connections == 2
+            for _, writer in (first, second):
+                writer.close()
+            await home.settled()
+            assert b"200" in (await home.say(asked, end=True))[:20]
+
+    asyncio.run(scene())
+
+
+def test_whoever_has_no_rules_at_the_moment_is_not_spoken_with() -> None:
+    async def scene() -> None:
+        async with listening() as server, house() as home:
+            home.rules = naming(server.port, "a.test")
+            assert home.proxy is not None
+
+            def none() -> Ways:
+                raise Unavailable("proxy_missing", "contained")
+
+            home.proxy._ways = none
+            assert await home.say(connect(f"a.test:{server.port}")) == b""
+            assert (server.connections, home.ledger.entries) == (0, [])
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("kind", ["not listening", "unix", "file"])
+def test_what_is_no_listening_socket_is_refused_and_closed(kind: str) -> None:
+    async def scene() -> None:
+        async with house() as home:
+            assert home.proxy is not None
+            if kind == "file":
+                descriptor = os.open("/dev/null", os.O_RDONLY)
+            else:
+                family = socket.AF_UNIX if kind == "unix" else socket.AF_INET
+                descriptor = socket.socket(family, socket.SOCK_STREAM).detach()
+            with pytest.raises(Unavailable) as refused:
+                home.proxy.attend(descriptor)
+            assert refused.value.code == "proxy_socket"
+            with pytest.raises(OSError):
+                os.fstat(descriptor)
+
+    asyncio.run(scene())
+
+
+def test_a_loop_of_connections_is_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "PACE_SECONDS", 60.0)
+
+    async def scene() -> None:
+        async with house() as home:
+            assert home.proxy is not None
+            crowd = [await home.connect() for _ in range(5)]
+            async with asyncio.timeout(10):
+                while not home.proxy.talking:
+                    await asyncio.sleep(0.005)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert home.proxy.talking == 1
+            for _, writer in crowd:
+                writer.close()
+            await home.settled()
 
     asyncio.run(scene())

@@ -93,12 +93,15 @@ class Ledger:
     async def refused(self, entry: Entry) -> None:
         self.entries.append(("refused", entry))
 
-    async def opened(self, entry: Entry) -> None:
+    async def opened(self, entry: Entry) -> int:
         if self.full:
             raise Unavailable("ledger_full", "the disk is full")
         self.entries.append(("opened", entry))
+        return len(self.entries) - 1
 
-    async def closed(self, entry: Entry) -> None:
+    async def closed(self, entry: Entry, opened: int) -> None:
+        kind, before = self.entries[opened]
+        assert (kind, before.target) == ("opened", entry.target)
         self.entries.append(("closed", entry))
 
     @property

@@ -122,28 +122,28 @@ class Client:
             except BasculeError as refused:
                 await self._journal.refused(replace(entry, code=refused.code, reason=refused.message))
                 raise
-            await self._journal.opened(entry)
+            opened = await self._journal.opened(entry)
             backend = PinnedBackend(ways.dialer, address.host, address.port, addresses)
-            return await self._exchange(errand, address, backend, entry)
+            ended = replace(entry, code="cancelled", reason="")
+            try:
+                answer = await self._exchange(errand, address, backend)
+                ended = replace(entry, received=len(answer.body))
+            except BasculeError as refused:
+                ended = replace(entry, code=refused.code, reason=refused.message)
+                raise
+            finally:
+                await self._journal.closed(replace(ended, address=backend.address), opened)
+        return answer
 
-    async def _exchange(self, errand: _Errand, address: WebAddress, backend: PinnedBackend, entry: Entry) -> _Answer:
-        """Ask, and write how it ended, whatever that is."""
-        ended = replace(entry, code="cancelled", reason="")
+    async def _exchange(self, errand: _Errand, address: WebAddress, backend: PinnedBackend) -> _Answer:
+        """Ask, once everything is judged, checked and written down."""
         try:
             trust = self._trust if self._trust is not None else ssl.create_default_context()
             async with httpcore2.AsyncConnectionPool(ssl_context=trust, network_backend=backend) as pool:
-                answer = await _exchange(pool, address, {**_HEADERS, **errand.headers}, errand.most)
-            ended = replace(entry, received=len(answer.body))
+                return await _exchange(pool, address, {**_HEADERS, **errand.headers}, errand.most)
         except _FAULTS as fault:
             problem = f"{address.host} does not answer as a web server should: {type(fault).__name__}"
-            ended = replace(entry, code="fetch_failed", reason=problem)
             raise Unavailable("fetch_failed", problem) from None
-        except BasculeError as refused:
-            ended = replace(entry, code=refused.code, reason=refused.message)
-            raise
-        finally:
-            await self._journal.closed(replace(ended, address=backend.address))
-        return answer
 
 
 async def _exchange(

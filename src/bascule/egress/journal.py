@@ -43,12 +43,12 @@ class Journal(Protocol):
     async def refused(self, entry: Entry) -> None:
         """Write that something was asked for and refused."""
 
-    async def opened(self, entry: Entry) -> None:
-        """Write that a connection is about to be made.
+    async def opened(self, entry: Entry) -> int:
+        """Write that a connection is about to be made, and return a number by which its end is told.
 
         Raises:
             Unavailable: it could not be written; nothing is connected.
         """
 
-    async def closed(self, entry: Entry) -> None:
+    async def closed(self, entry: Entry, opened: int) -> None:
         """Write how it ended, and how much went which way."""

@@ -1,28 +1,74 @@
-"""The proxy that one agent's boxes speak to, on one unix socket, so that it knows who speaks.
+"""The proxy that one agent's boxes speak to, each on a listening socket in its own network: so it knows who speaks.
 
 Stops: a connection to any place no rule names, to any address that is not public, inside a tunnel to another host than
-was asked for, unrecorded, or without measure; a slow or silent client holding a place for ever. Nothing is connected
-before it is judged, resolved, checked and written down. Does not stop: what a program says to an allowed host; inside
-TLS nobody here sees methods, paths, or which of its sites that host's server is asked for.
+was asked for, unrecorded, or without measure; a slow or silent client holding a place for ever, a quick one keeping the
+gateway busy. Nothing is connected before it is judged, resolved, checked and written down. Does not stop: what a
+program says to an allowed host; inside TLS nobody here sees methods, paths, or which of its sites that host's server is
+asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-from bascule.core.errors import Unavailable
+from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import AgentId
 from bascule.egress.client import Ways
 from bascule.egress.journal import Journal
 from bascule.egress.relay import PIECE
 from bascule.egress.talk import Patience, Talk
 
-_CREDENTIALS: Final = struct.Struct("iII")
+PACE_SECONDS: Final = 0.01
+"""Between two connections of one box: a hundred a second are plenty, and a loop could keep the gateway busy."""
+
+RETRY_SECONDS: Final = 0.2
+"""Before accepting anew when the gateway has no descriptor left."""
+
+
+class _Attendance:
+    """One socket that is answered, connection by connection, each handed to ``begin``."""
+
+    def __init__(self, listener: socket.socket, begin: Callable[[socket.socket], asyncio.Task[None] | None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._begin = begin
+        self._pause: asyncio.TimerHandle | None = None
+        self.talks: set[asyncio.Task[None]] = set()
+        self.ended = False
+        self._watch()
+
+    def _watch(self) -> None:
+        self._loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        self._loop.remove_reader(self._listener)
+        pause = PACE_SECONDS
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            pause = RETRY_SECONDS
+        else:
+            task = self._begin(connection)
+            if task is not None:
+                self.talks.add(task)
+                task.add_done_callback(self.talks.discard)
+        self._pause = self._loop.call_later(pause, self._watch)
+
+    def end(self) -> None:
+        """Accept nothing more, and cut what is spoken; a second time does nothing."""
+        if self.ended:
+            return
+        self.ended = True
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        for task in self.talks:
+            task.cancel()
 
 
 class Proxy:
@@ -30,72 +76,85 @@ class Proxy:
 
     Args:
         agent: whose.
-        ways: its rules of the moment, meter and dialer.
+        ways: its rules of the moment, meter and dialer; raises :class:`BasculeError` while it has none.
         journal: where every request is written.
-        uid: the kernel uid that may connect; None for any that reaches the socket.
         patience: see there.
     """
 
-    def __init__(
-        self, agent: AgentId, ways: Callable[[], Ways], journal: Journal, *, uid: int | None, patience: Patience
-    ) -> None:
+    def __init__(self, agent: AgentId, ways: Callable[[], Ways], journal: Journal, patience: Patience) -> None:
         self._agent = agent
         self._ways = ways
         self._journal = journal
-        self._uid = uid
         self._patience = patience
-        self._server: asyncio.Server | None = None
-        self._talks: set[asyncio.Task[None]] = set()
+        self._attended: set[_Attendance] = set()
 
-    async def start(self, path: str, mode: int) -> None:
-        """Listen on a socket file, which must not be there yet.
+    @property
+    def talking(self) -> int:
+        """Connections that are spoken with now."""
+        return sum(len(each.talks) for each in self._attended)
+
+    def attend(self, listener: int) -> Callable[[], None]:
+        """Accept on a listening TCP socket until the returned function is called, which cuts its tunnels too.
 
         Args:
-            path: where.
-            mode: its permissions; who may write to it may connect.
+            listener: its descriptor; taken over, also when this raises.
 
         Raises:
-            Unavailable: ``proxy_socket``, it cannot be made.
+            Unavailable: ``proxy_socket``, it is no such socket.
         """
         try:
-            self._server = await asyncio.start_unix_server(self._accept, sock=_bound(path, mode), limit=PIECE)
+            taken = _listening(listener)
         except OSError as error:
-            raise Unavailable("proxy_socket", f"the proxy of {self._agent} cannot listen: {error.strerror}") from None
+            os.close(listener)
+            raise Unavailable("proxy_socket", f"{self._agent} has no socket to listen on: {error.strerror}") from None
+        attendance = _Attendance(taken, self._begin)
+        self._attended = {each for each in self._attended if each.talks or not each.ended} | {attendance}
+        return attendance.end
 
     async def close(self) -> None:
-        """Stop listening, and cut every tunnel; returns when they are gone. The socket file is the caller's."""
-        if self._server is not None:
-            self._server.close()
-        talks = tuple(self._talks)
-        for task in talks:
-            task.cancel()
+        """Accept nothing more on any socket, and cut every tunnel; returns when they are gone."""
+        talks = [task for each in self._attended for task in each.talks]
+        for attendance in self._attended:
+            attendance.end()
         await asyncio.gather(*talks, return_exceptions=True)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ways = self._ways()
+    def _begin(self, connection: socket.socket) -> asyncio.Task[None] | None:
+        try:
+            ways = self._ways()
+        except BasculeError:
+            connection.close()
+            return None
         # Twice as many may speak as may be connected, so that the one too many is told why.
-        if len(self._talks) >= 2 * ways.rules.connections or not self._is_known(writer):
-            writer.transport.abort()
+        if self.talking >= 2 * ways.rules.connections:
+            connection.close()
+            return None
+        connection.settimeout(0)
+        task = asyncio.get_running_loop().create_task(self._talk(connection, ways))
+        task.add_done_callback(lambda _done: connection.close())  # a task that is cancelled at once never begins
+        return task
+
+    async def _talk(self, connection: socket.socket, ways: Ways) -> None:
+        try:
+            streams = await asyncio.open_connection(sock=connection, limit=PIECE)
+        except OSError:
             return
-        talk = Talk(self._agent, (reader, writer), ways, self._journal, self._patience)
-        task = asyncio.get_running_loop().create_task(talk.hold())
-        self._talks.add(task)
-        task.add_done_callback(self._talks.discard)
-
-    def _is_known(self, writer: asyncio.StreamWriter) -> bool:
-        if self._uid is None:
-            return True
-        peer = writer.get_extra_info("socket")
-        _, uid, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-        return bool(uid == self._uid)
+        await Talk(self._agent, streams, ways, self._journal, self._patience).hold()
 
 
-def _bound(path: str, mode: int) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        listener.bind(path)
-        Path(path).chmod(mode)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+def _listening(descriptor: int) -> socket.socket:
+    """Return the socket of a descriptor, which is closed by nobody else from here on.
+
+    Raises:
+        OSError: it is no listening TCP socket.
+    """
+    found = socket.socket(fileno=descriptor)
+    if not _is_listening(found):
+        found.detach()
+        raise OSError(0, "it is no listening TCP socket")
+    found.settimeout(0)
+    return found
+
+
+def _is_listening(found: socket.socket) -> bool:
+    tcp = found.family in (socket.AF_INET, socket.AF_INET6) and found.type == socket.SOCK_STREAM
+    return tcp and bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))

@@ -54,7 +54,7 @@ class Talk:
         self._journal = journal
         self._patience = patience
         self._entry = Entry(agent, "proxy", "", "")
-        self._opened = False
+        self._opened: int | None = None
         self._established = False
 
     async def hold(self) -> None:
@@ -63,8 +63,10 @@ class Talk:
             await self._request()
         except BasculeError as refused:
             self._writer.write(_UNRECOGNISED_NAME if self._established else _refusal(refused))
-        except (OSError, EOFError):
+        except (OSError, EOFError, asyncio.CancelledError) as cut:
             self._writer.transport.abort()
+            if isinstance(cut, asyncio.CancelledError):
+                raise
         finally:
             await finish(self._writer, self._patience.farewell)
 
@@ -82,11 +84,10 @@ class Talk:
                 wanted = head.wanted
                 addresses = await self._ways.dialer.checked(wanted.host, wanted.port, private=ruling.private)
                 first = await self._hello(wanted.host) if ruling.tls else head.written() + rest
-                await self._journal.opened(self._entry)
-                self._opened = True
-                await self._connect(head, addresses, first, tls=ruling.tls)
+                self._opened = await self._journal.opened(self._entry)
+                await self._connect(head, addresses, first, self._opened, tls=ruling.tls)
         except BasculeError as refused:
-            if not self._opened:
+            if self._opened is None:
                 await self._journal.refused(replace(self._entry, code=refused.code, reason=refused.message))
             raise
 
@@ -138,7 +139,7 @@ class Talk:
             raise NotPermitted("tls_other_name", f"a tunnel to {host} begins with a TLS handshake for {name[:80]!r}")
         return received
 
-    async def _connect(self, head: Head, addresses: tuple[str, ...], first: bytes, *, tls: bool) -> None:
+    async def _connect(self, head: Head, addresses: tuple[str, ...], first: bytes, opened: int, *, tls: bool) -> None:
         tally = Tally(code="cancelled")
         entry = self._entry
         try:
@@ -149,13 +150,18 @@ class Talk:
                     self._writer.write(_ESTABLISHED)
                     self._established = True
                 await self._carry(head, server, first, tally)
+            except asyncio.CancelledError:
+                # Whoever cuts means at once: what still waits in memory is not to leave.
+                server[1].transport.abort()
+                raise
             finally:
                 await finish(server[1], self._patience.farewell)
         except BasculeError as refused:
             tally.code = refused.code
             raise
         finally:
-            await self._journal.closed(replace(entry, code=tally.code, sent=tally.sent, received=tally.received))
+            entry = replace(entry, code=tally.code, sent=tally.sent, received=tally.received)
+            await self._journal.closed(entry, opened)
 
     async def _carry(self, head: Head, server: Streams, first: bytes, tally: Tally) -> None:
         rules, patience = self._ways.rules, self._patience
