@@ -19,6 +19,7 @@ from socket import socket
 from typing import Any
 
 import bascule
+from bascule.app.egress import WaysOut
 from bascule.app.start import plan_start
 from bascule.app.wiring import BUILT_TOOLS, Ground, House, SystemClock, open_house
 from bascule.core.canonical import Json
@@ -126,12 +127,15 @@ async def a_house(home: Path, warden: socket) -> AsyncIterator[House]:
     loaded = load(home, BUILT_TOOLS)
     table = accounts.load(home)
     client = WardenClient.attach(warden)
+    boxes = BubblewrapBoxes(client, loaded.policy.agents, table.agents if table else {}, os.geteuid())
     ground = Ground(
         account=lambda _agent: None,
         home=home,
         loaded=loaded,
-        boxes=BubblewrapBoxes(client, loaded.policy.agents, table.agents if table else {}, os.geteuid()),
+        boxes=boxes,
+        pages=boxes,
         programs=HostPrograms(),
+        ways=WaysOut(loaded.policy.agents),
         environment={},
         mode="bench",
         ephemeral=True,

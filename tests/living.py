@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -106,6 +107,14 @@ class Living:
     def records(self, count: int = 1000) -> list[dict[str, Any]]:
         """The end of the ledger."""
         return list(self.client.request("ledger_tail", count=count, agent=None))
+
+
+def with_egress(text: str, section: Mapping[str, Any]) -> str:
+    """The team's policy with other rules for the network."""
+    rules = f"\n  egress: {json.dumps(section)},\n"
+    found, count = re.subn(r"\n  egress: \{.*?\n  \},\n", lambda _old: rules, text, flags=re.DOTALL)
+    assert count == 1
+    return found
 
 
 def content(report: Mapping[str, Any]) -> str:

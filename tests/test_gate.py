@@ -228,11 +228,11 @@ def test_nothing_is_looked_up_for_a_call_that_is_denied_anyway(facts):
 
 
 def test_what_a_model_tried_with_a_tool_that_is_only_named_is_kept():
-    house = House(agent_policy(tools={"web_fetch": Standing()}))
-    spec = next(spec for spec in SPECS if spec.name == "web_fetch")
-    house.gate._to.tools["web_fetch"] = Named(spec)
-    house.truth.facts = replace(FACTS, missing={Enforcement.PROXY: "no proxy"})
-    crossing = house.cross("web_fetch", '{"url":"https://evil.test/?q=1"}')
+    house = House(agent_policy(tools={"x_search": Standing()}))
+    spec = next(spec for spec in SPECS if spec.name == "x_search")
+    house.gate._to.tools["x_search"] = Named(spec)
+    house.truth.facts = replace(FACTS, missing={Enforcement.NOT_CARRIED: "not carried"})
+    crossing = house.cross("x_search", '{"url":"https://evil.test/?q=1"}')
     assert crossing.decision.effect is Effect.DENY
     assert "evil.test" in house.ledger.rows[0][1]["raw_args"]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from asyncio import CancelledError, Lock, Task, current_task
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -34,6 +35,9 @@ NAME = "gate"
 
 PERMIT_SECONDS = 30.0
 """How long after its last judgement a call may still begin."""
+
+BEGUN: ContextVar[int | None] = ContextVar("begun", default=None)
+"""The ``started`` record of the call that whoever reads this works for, so that what it leads to names it as parent."""
 
 
 class Boundary(StrEnum):
@@ -229,7 +233,7 @@ class Gate:
         begun = await self._record(call, "started", started(call, permit.confinement, crossing.seq))
         self._to.reached(Boundary.STARTED)
         try:
-            outcome = await self._carry_out(call, permit)
+            outcome = await self._carry_out(call, permit, begun)
         except CancelledError:
             ended = failed("cancelled", "cancelled by the operator")
             await self._record(call, "finished", finished(call, ended, begun))
@@ -242,14 +246,17 @@ class Gate:
         self._to.reached(Boundary.FINISHED)
         return replace(crossing, outcome=outcome)
 
-    async def _carry_out(self, call: Call, permit: Permit) -> Outcome:
+    async def _carry_out(self, call: Call, permit: Permit, begun: int) -> Outcome:
         confinement = permit.spend(call, self._to.clock.now())
+        working = BEGUN.set(begun)
         try:
             outcome = await self._to.tools[call.tool].run(call, confinement)
         except BasculeError as error:
             outcome = failed(error.code, str(error))
         except Exception as error:  # noqa: BLE001 -- a tool that breaks has failed; the record must still say so
             outcome = failed("tool_crashed", f"{call.tool} failed inside with {type(error).__name__}")
+        finally:
+            BEGUN.reset(working)
         limit = confinement.limits.output_bytes
         content = self._to.mask(outcome.content)
         return replace(

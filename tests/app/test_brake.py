@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.living import Living, codes, effect, living, verb
 
+from bascule.app.brake import Brake
 from bascule.control import place
 from bascule.control.client import Client
-from bascule.core.errors import BasculeError
+from bascule.core.errors import BasculeError, Unavailable
+from bascule.core.ids import AgentId
 
 pytestmark = pytest.mark.live
 
@@ -94,3 +98,55 @@ def test_the_model_of_a_contained_agent_hears_nothing(house: Living) -> None:
     assert verb(house.home, "release", "bruba-rex").returncode == 0
     assert verb(house.home, "send", "bruba-rex", "hello at last").returncode == 0
     assert said() > before
+
+
+class Part:
+    """Every part of a gateway that an agent's stop is told to, in one: remembers, and its engine may be lost."""
+
+    def __init__(self, lost: str = "") -> None:
+        self.lost = lost
+        self.told: list[str] = []
+
+    def halt(self, agent: str) -> None:
+        self.told.append(f"halt {agent}")
+
+    def cancel_turns(self, agent: str) -> None:
+        self.told.append(f"turns {agent}")
+
+    async def contain(self, agent: str, _reason: str) -> None:
+        self.told.append(f"flag {agent}")
+
+    async def cut(self, agent: str) -> None:
+        self.told.append(f"cut {agent}")
+
+    async def stop(self, agent: str) -> None:
+        if agent == self.lost:
+            raise Unavailable("engine_gone", "the engine does not answer")
+        self.told.append(f"boxes {agent}")
+
+    async def cancel_all(self, _why: str, *, agent: str) -> None:
+        self.told.append(f"desk {agent}")
+
+    async def append(self, kind: str, body: dict[str, Any], *, durable: bool) -> int:
+        self.told.append(f"{kind} {body['agent']} {body['boxes_left']} {durable}".replace("  ", " "))
+        return 1
+
+
+class Turns(Part):
+    def cancel_all(self, agent: str) -> None:  # type: ignore[override] # turns and desk have a method of one name
+        self.cancel_turns(agent)
+
+
+def test_a_lost_engine_keeps_nobody_from_being_contained_and_is_told() -> None:
+    part, turns = Part("bruba-web"), Turns()
+    brake = Brake(part, part, part, part, turns, part, part)  # type: ignore[arg-type] # one stands for all
+    agents = [AgentId("bruba-web"), AgentId("bruba-main")]
+    with pytest.raises(Unavailable) as refused:
+        asyncio.run(brake.contain(agents, "odd messages", "pat"))
+    assert refused.value.code == "boxes_left"
+    assert "bruba-web" in refused.value.message
+    assert turns.told == ["turns bruba-web", "turns bruba-main"]
+    for agent in agents:
+        assert {f"flag {agent}", f"halt {agent}", f"cut {agent}", f"desk {agent}"} <= set(part.told)
+    assert "boxes bruba-main" in part.told
+    assert part.told[-2:] == ["contained bruba-web the engine does not answer True", "contained bruba-main True"]

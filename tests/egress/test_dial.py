@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+from typing import Any
 
 import httpcore2
 import pytest
@@ -73,7 +76,30 @@ def test_the_machines_own_resolver() -> None:
     found = asyncio.run(resolver("localhost", 80))
     assert {"127.0.0.1", "::1"} & set(found)
     assert len(set(found)) == len(found)
-    resolver.close()
+
+
+def test_a_slow_name_is_waited_for_by_nobody_and_takes_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, asked = threading.Event(), []
+
+    def slow(host: str, *_rest: object, **_named: object) -> list[Any]:
+        asked.append(host)
+        answer.wait(20)
+        return [(0, 0, 0, "", ("93.184.216.34", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+
+    async def scene() -> None:
+        resolver = SystemResolver(1)
+        dialer = Dialer(resolver, resolve_seconds=0.05)
+        for name in ("one.test", "two.test"):
+            with pytest.raises(Unavailable) as refused:
+                await dialer.checked(name, 443)
+            assert refused.value.code == "host_unresolved"
+        assert asked == ["one.test."]  # the second never got a thread
+        answer.set()
+        assert await resolver("three.test", 443) == ("93.184.216.34",)
+
+    asyncio.run(scene())
 
 
 def test_the_client_connects_to_nothing_but_what_was_judged() -> None:

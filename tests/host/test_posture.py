@@ -30,10 +30,14 @@ class Boxes:
         return self.posture_now
 
 
-def snapshots(boxes, checks=(), contained="", time=None, account=None):
-    return Snapshots(
-        boxes, time or Time(), dict(checks), Lookups(lambda _agent: contained, lambda: "", lambda _agent: account)
+def snapshots(boxes, checks=(), contained="", time=None, account=None, proxy=""):
+    lookups = Lookups(
+        lambda _agent: contained,
+        lambda: "",
+        lambda _agent: account,
+        lambda agent: f"{agent}: {proxy}" if proxy else "",
     )
+    return Snapshots(boxes, time or Time(), dict(checks), lookups)
 
 
 def facts(made, rules=None):
@@ -42,6 +46,15 @@ def facts(made, rules=None):
 
 def test_what_no_part_of_this_version_provides_is_missing_and_the_rest_is_not():
     assert facts(snapshots(Boxes())).missing == NOT_BUILT
+
+
+def test_the_proxy_is_in_force_for_an_agent_only_if_the_gateway_has_one_for_it():
+    without, closed = snapshots(Boxes(), proxy="none here"), agent_policy()
+    proxied = agent_policy(sandbox=SandboxPolicy(network="proxy"))
+    assert facts(without).missing[Enforcement.PROXY] == f"{AGENT}: none here"
+    assert Enforcement.PROXY not in facts(snapshots(Boxes())).missing
+    assert asyncio.run(without.missing(proxied)) == {Enforcement.PROXY: f"{AGENT}: none here"}
+    assert asyncio.run(without.missing(closed)) == {}
 
 
 @pytest.mark.parametrize(("severity", "is_missing"), [(Severity.CRITICAL, True), (Severity.WARN, False)])

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import bascule
 from bascule.app import logs
+from bascule.app.egress import WaysOut
 from bascule.app.programs import BoxPrograms
 from bascule.app.rehearsal import refuse_surprises
 from bascule.app.start import READY, tell_refusal
@@ -132,12 +133,15 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
             "accounts_missing", f"{born.home} has no table of accounts", "start it with: bascule gateway start"
         )
     surfaces = Surfaces(loaded.policy, lambda line: LOG.info("%s", line))
+    ways = WaysOut(loaded.policy.agents)
     boxes = RoutedBoxes(client, loaded.policy.agents, table.agents, os.geteuid())
     ground = Ground(
         home=born.home,
         loaded=loaded,
         boxes=boxes,
         programs=BoxPrograms(boxes.docker.look),
+        pages=boxes,
+        ways=ways,
         environment=os.environ,
         mode=_mode(table),
         ephemeral=born.kind == "connection",

@@ -15,7 +15,7 @@ from bascule.core.errors import Malformed
 from bascule.core.facts import Facts
 from bascule.core.ids import cli_session, parse_session_key
 from bascule.core.label import UNKNOWN
-from bascule.core.paths import Layout, locate
+from bascule.core.paths import locate
 from bascule.core.plan import Program, ProgramKind
 from bascule.core.policy import AgentPolicy, Policy
 from bascule.core.verdict import Decision
@@ -30,14 +30,19 @@ from bascule.tools.edit import spec as edit
 from bascule.tools.exec import spec as exec_
 from bascule.tools.named.spec import SPECS
 from bascule.tools.read import spec as read
+from bascule.tools.web_fetch import spec as web_fetch
+from bascule.tools.web_search import spec as web_search
 from bascule.tools.write import spec as write
 
-_FILES: Mapping[str, Callable[[Mapping[str, Json], Layout], Intent]] = {
-    "read": read.intend,
-    "write": write.intend,
-    "edit": edit.intend,
+_INTENDS: Mapping[str, Callable[[Mapping[str, Json], AgentPolicy], Intent]] = {
+    "read": lambda args, rules: read.intend(args, rules.layout),
+    "write": lambda args, rules: write.intend(args, rules.layout),
+    "edit": lambda args, rules: edit.intend(args, rules.layout),
+    "web_fetch": web_fetch.intend,
+    "web_search": lambda args, _rules: web_search.intend(args),
 }
-_SPECS = {spec.name: spec for spec in (*SPECS, exec_.SPEC, read.SPEC, write.SPEC, edit.SPEC)}
+_BUILT = (exec_.SPEC, read.SPEC, write.SPEC, edit.SPEC, web_fetch.SPEC, web_search.SPEC)
+_SPECS = {spec.name: spec for spec in (*SPECS, *_BUILT)}
 _FACTS = Facts(0.0, missing=NOT_BUILT)
 
 
@@ -84,8 +89,8 @@ def _intent(tool: str, args: Mapping[str, Json], rules: AgentPolicy) -> Intent:
         plan = read_command(str(args["command"]))
         found = [_installed(command.argv[0], rules) for command in plan.commands]
         return exec_.paths_of(with_programs(plan, found), rules.layout)
-    intend = _FILES.get(tool)
-    return intend(args, rules.layout) if intend is not None else Intent()
+    intend = _INTENDS.get(tool)
+    return intend(args, rules) if intend is not None else Intent()
 
 
 def _installed(word: str, rules: AgentPolicy) -> Program:

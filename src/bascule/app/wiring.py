@@ -21,6 +21,7 @@ from bascule.app.brake import Brake
 from bascule.app.bulletin import Bulletin
 from bascule.app.conversation import Conversations
 from bascule.app.doorkeeping import Keys
+from bascule.app.egress import WaysOut
 from bascule.app.office import Office
 from bascule.app.staff import Identity, Staff
 from bascule.app.witness import LedgerWitness
@@ -33,7 +34,7 @@ from bascule.core.facts import Enforcement
 from bascule.core.ids import AgentId, SessionKey, main_session
 from bascule.core.paths import locate
 from bascule.core.policy import AgentPolicy
-from bascule.core.ports import Boxes, Clock, Programs, Tool
+from bascule.core.ports import Boxes, Clock, Pages, Programs, Tool, Web
 from bascule.core.rights import Account
 from bascule.desk import rows as desk_rows
 from bascule.desk.pending import PendingDesk
@@ -74,6 +75,8 @@ from bascule.tools.exec.run import Exec
 from bascule.tools.named.run import Named
 from bascule.tools.named.spec import SPECS
 from bascule.tools.read.run import Read
+from bascule.tools.web_fetch.run import WebFetch
+from bascule.tools.web_search.run import WebSearch
 from bascule.tools.write.run import Write
 
 DATABASE = "bascule.db"
@@ -108,7 +111,7 @@ UNKNOWN_SHOWN = 20
 LITTLE_ROOM = 16 << 20
 """Free bytes below which the status warns: the write-ahead log alone may take 8 MB before it is folded back."""
 
-BUILT_TOOLS = frozenset({"read", "write", "edit", "exec"})
+BUILT_TOOLS = frozenset({"read", "write", "edit", "exec", "web_fetch", "web_search"})
 """Tools this version carries out."""
 
 
@@ -146,6 +149,8 @@ class Ground:
         loaded: the policy.
         boxes: where effects happen.
         programs: what program words mean.
+        pages: what makes text of pages.
+        ways: what leads out, for boxes and for the gateway's own client.
         environment: where model keys are.
         mode: ``root`` or ``rootless``.
         ephemeral: it lives for one verb.
@@ -162,6 +167,8 @@ class Ground:
     loaded: Loaded
     boxes: Boxes
     programs: Programs
+    pages: Pages
+    ways: WaysOut
     environment: Mapping[str, str]
     mode: str
     ephemeral: bool
@@ -199,6 +206,7 @@ async def open_house(ground: Ground) -> AsyncIterator[House]:
                 yield house
             finally:
                 await house.conversations.turns.stop()
+                await ground.ways.close()
                 await ground.boxes.stop(None)
                 await _close_record(ground, ledger)
         finally:
@@ -254,8 +262,9 @@ def _house(ground: Ground, database: Database, ledger: Ledger, tampered: tuple[E
     policy, clock = ground.loaded.policy, ground.clock
     desk = PendingDesk(database, clock, ledger)
     containment = Containment(database, clock)
-    snapshots = Snapshots(ground.boxes, clock, CHECKS, Lookups(containment.reason, lambda: "", ground.account))
-    tools = _tools(ground)
+    lookups = Lookups(containment.reason, lambda: "", ground.account, ground.ways.problem)
+    snapshots = Snapshots(ground.boxes, clock, CHECKS, lookups)
+    tools = _tools(ground, ground.ways.begin(ledger, containment.reason))
     wiring = Wiring(tools, ledger, desk, snapshots, clock, _masker(ground), ground.reached)
     gate = Gate(policy, wiring)
     sessions = Sessions(database, clock)
@@ -268,7 +277,7 @@ def _house(ground: Ground, database: Database, ledger: Ledger, tampered: tuple[E
     identity = Identity(str(ground.home), bascule.__version__, os.getpid(), clock.now(), ground.ephemeral, ground.mode)
     staff = Staff(
         identity, ground.loaded, tools, gate, desk, ledger, sessions, snapshots, ground.boxes, conversations,
-        containment, Brake(containment, ledger, desk, gate, turns, ground.boxes), Bulletin(ledger), keys,
+        containment, Brake(containment, ledger, desk, gate, turns, ground.ways, ground.boxes), Bulletin(ledger), keys,
         Pairing(database, clock) if policy.signal is not None else None,
         lambda: [*tampered, *_problems(ground, ledger)], ground.stop,
     )  # fmt: skip
@@ -278,13 +287,15 @@ def _house(ground: Ground, database: Database, ledger: Ledger, tampered: tuple[E
     )
 
 
-def _tools(ground: Ground) -> Mapping[str, Tool]:
+def _tools(ground: Ground, web: Web) -> Mapping[str, Tool]:
     policies = {str(agent): rules for agent, rules in ground.loaded.policy.agents.items()}
     built: tuple[Tool, ...] = (
         Read(ground.boxes),
         Write(ground.boxes),
         Edit(ground.boxes),
         Exec(ground.boxes, ground.programs, policies),
+        WebFetch(web, ground.pages),
+        WebSearch(web, ground.ways.search, lambda name: ground.environment.get(name, "")),
     )
     return {tool.spec.name: tool for tool in (*built, *(Named(spec) for spec in SPECS))}
 
@@ -321,8 +332,10 @@ def _prompts(ground: Ground) -> Callable[[AgentPolicy, SessionKey], Awaitable[st
 
 
 def _masker(ground: Ground) -> Callable[[bytes], bytes]:
-    """Return what hides the model keys in every result: an agent must not read back what its gateway holds."""
-    names = {provider.key_env for provider in ground.loaded.policy.providers.values()}
+    """Return what hides the gateway's keys in every result: an agent must not read back what its gateway holds."""
+    policy = ground.loaded.policy
+    names = {provider.key_env for provider in policy.providers.values()}
+    names |= {rules.egress.search.key_env for rules in policy.agents.values()}
     names |= {"ANTHROPIC_API_KEY", "OPENAI_API_KEY"}
     secrets = [value.encode() for name in names if name and len(value := ground.environment.get(name, "")) >= 8]
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,10 +35,15 @@ MOST_TRIED: Final = 4
 
 
 class SystemResolver:
-    """The machine's own resolver, on threads of its own: a name that takes long keeps nothing else waiting."""
+    """The machine's own resolver, each look-up on a thread that nobody waits for: not the loop, not the process's end.
 
-    def __init__(self, threads: int = 8) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolve")
+    Args:
+        most: look-ups at once. A thread is as long about it as the machine's resolver is, so whoever asks for names
+            that take long makes its own next ones wait; agents that are to be strangers have a resolver each.
+    """
+
+    def __init__(self, most: int = 8) -> None:
+        self._places = asyncio.Semaphore(most)
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         """Return the addresses of a name, each once.
@@ -45,15 +51,34 @@ class SystemResolver:
         Raises:
             OSError: it has none, or nobody knows.
         """
+        await self._places.acquire()
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
-        return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+        found: asyncio.Future[Sequence[str]] = loop.create_future()
 
-    def close(self) -> None:
-        """Let the threads go; those that still wait for an answer end with it."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        def done(answer: Sequence[str] | Exception) -> None:
+            self._places.release()
+            if found.done():
+                return
+            if isinstance(answer, Exception):
+                found.set_exception(answer)
+            else:
+                found.set_result(answer)
+
+        def work() -> None:
+            answer = _addresses(host, port)
+            with suppress(RuntimeError):  # the loop has ended, and nobody asks any more
+                loop.call_soon_threadsafe(done, answer)
+
+        threading.Thread(target=work, name="resolve", daemon=True).start()
+        return await found
+
+
+def _addresses(host: str, port: int) -> Sequence[str] | Exception:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        return error
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ from bascule.core.rights import Account
 Check = Callable[[Posture, AgentPolicy], tuple[Finding, ...]]
 
 NOT_BUILT: dict[Enforcement, str] = {
-    Enforcement.PROXY: "this version has no egress proxy",
     Enforcement.PEERS: "this version carries no messages between agents",
     Enforcement.MEMORY: "this version has no memory index",
     Enforcement.SCHEDULE: "this version has no scheduler",
@@ -51,11 +50,13 @@ class Lookups:
         contained: returns why an agent is contained, or the empty string.
         lock_problem: returns why the policy lock does not hold, or the empty string.
         account: returns what the machine grants an agent's account, None if that is nobody's to know.
+        proxy_problem: returns why an agent has no egress proxy, or the empty string.
     """
 
     contained: Callable[[AgentId], str]
     lock_problem: Callable[[], str]
     account: Callable[[AgentId], Account | None]
+    proxy_problem: Callable[[AgentId], str]
 
 
 class Snapshots:
@@ -86,7 +87,7 @@ class Snapshots:
         rules = policy.agents[call.agent]
         now = self._clock.now()
         contained = self._lookups.contained(call.agent)
-        missing, unsafe = dict(NOT_BUILT), ""
+        missing, unsafe = NOT_BUILT | self._without_proxy(call.agent), ""
         if not contained:
             # What belongs to whom in tools/ may have changed since the box started, so those who use it look again.
             lacking, unsafe = await self._shown(rules, fresh=_uses_tools(call, rules))
@@ -95,7 +96,13 @@ class Snapshots:
 
     async def missing(self, rules: AgentPolicy) -> dict[Enforcement, str]:
         """Return the enforcements an agent's boxes do not have, with the reason; empty if all are in force."""
-        return (await self._shown(rules, fresh=True))[0]
+        shown, _ = await self._shown(rules, fresh=True)
+        return shown if rules.sandbox.network == "none" else shown | self._without_proxy(rules.id)
+
+    def _without_proxy(self, agent: AgentId) -> dict[Enforcement, str]:
+        """Whether there is one differs from agent to agent: only policy's word ``proxy`` makes one."""
+        problem = self._lookups.proxy_problem(agent)
+        return {Enforcement.PROXY: problem} if problem else {}
 
     async def tolerated(self, rules: AgentPolicy) -> tuple[str, ...]:
         """Return what policy tolerates of an agent's box that has no account of its own, one line each."""

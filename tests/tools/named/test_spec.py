@@ -1,3 +1,4 @@
+from bascule.app.wiring import BUILT_TOOLS
 from bascule.core.facts import Enforcement
 from bascule.tools.named.spec import SPECS
 
@@ -9,6 +10,7 @@ def test_every_named_tool_lacks_something_and_stands_once():
 
 def test_a_tool_says_what_it_would_need():
     needs = {spec.name: next(iter(spec.needs)) for spec in SPECS}
-    assert needs["web_fetch"] is Enforcement.PROXY
+    assert needs["x_search"] is Enforcement.NOT_CARRIED
+    assert not needs.keys() & BUILT_TOOLS
     assert needs["message"] is Enforcement.CHANNEL
     assert needs["browser"] is Enforcement.NOT_CARRIED

@@ -10,7 +10,7 @@ from bascule.core.facts import Enforcement
 from bascule.core.toolspec import ActionClass, ToolSpec
 
 _NAMES: dict[tuple[ActionClass, Enforcement], str] = {
-    (ActionClass.WEB, Enforcement.PROXY): "web_search web_fetch x_search",
+    (ActionClass.WEB, Enforcement.NOT_CARRIED): "x_search",
     (ActionClass.MEMORY, Enforcement.MEMORY): "memory_search memory_get",
     (ActionClass.PEER, Enforcement.PEERS): (
         "sessions_send sessions_list sessions_history sessions_spawn sessions_yield session_status subagents"
