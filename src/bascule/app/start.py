@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import bascule
+from bascule.checkup.governing import refuse_exposed
 from bascule.core.errors import BasculeError, Malformed, NotPermitted, Tampered, Unavailable
 from bascule.core.ids import AgentId
 from bascule.host import accounts, rights, split, sudoers
@@ -51,6 +52,7 @@ def serve(
     if served is None:
         raise ValueError("a gateway needs a socket to serve")
     home = Path(os.path.realpath(home))
+    refuse_exposed(home)
     start = plan_start(home, agent_names(home))
     told, tell = os.pipe()
     with split.start_warden(start) as warden:

@@ -12,6 +12,7 @@ import typer
 from bascule.cli import launch
 from bascule.cli.options import AsJson, Home, Run, example, settle
 from bascule.cli.sink import Column
+from bascule.cli.verify import verify
 from bascule.core.errors import Malformed, Unavailable
 from bascule.host.site import site_of
 
@@ -198,4 +199,5 @@ def register(app: typer.Typer) -> None:
     group.command(epilog=example("bascule config get agents.list[0].tools.deny"))(get)
     group.command(epilog=example("bascule config check"))(check)
     group.command(epilog=example("bascule config diff"))(diff)
+    group.command(epilog=example("bascule config verify"))(verify)
     app.add_typer(group, name="config")
