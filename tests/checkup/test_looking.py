@@ -63,7 +63,7 @@ def test_links_in_a_circle_are_refused(tmp_path):
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(Unavailable) as refused:
         way_to(f"{tmp_path}/a")
-    assert refused.value.code == "way_closed"
+    assert refused.value.code == "path_closed"
     assert len(os.listdir("/proc/self/fd")) == before
 
 

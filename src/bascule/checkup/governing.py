@@ -57,7 +57,7 @@ def governing(home: Path, who: Who) -> Iterator[Holding]:
         who: from :func:`who_is_who`.
 
     Raises:
-        Unavailable: ``way_closed``: this account may not look.
+        Unavailable: ``path_closed``: this account may not look.
     """
     config = site_of(home).config
     for name in POLICY_FILES:
@@ -72,7 +72,7 @@ def belongings(home: Path, agents: Iterable[AgentId], who: Who) -> Iterator[Hold
     """Yield who could change each agent's directory itself and the operator's tools in it.
 
     Raises:
-        Unavailable: ``way_closed``, ``tools_too_many``.
+        Unavailable: ``path_closed``, ``tools_too_many``.
     """
     for agent in agents:
         own = f"{home}/agents/{agent}"

@@ -60,14 +60,14 @@ def way_to(path: str) -> Way:
     """Return the way to an absolute path, links followed.
 
     Raises:
-        Unavailable: ``way_closed``: a directory may not be passed by this account, or the links go in a circle.
+        Unavailable: ``path_closed``: a directory may not be passed by this account, or the links go in a circle.
     """
     walk = _Walk(path)
     try:
         return walk.go()
     except OSError as error:
         raise Unavailable(
-            "way_closed", f"who could change {path} cannot be told: {error.strerror}", "ask as root"
+            "path_closed", f"who could change {path} cannot be told: {error.strerror}", "ask as root"
         ) from None
     finally:
         walk.close()
@@ -135,7 +135,7 @@ def files_below(directory: str) -> Iterator[str]:
     """Yield the path of every file and directory below a directory, following no link; nothing if it is not there.
 
     Raises:
-        Unavailable: ``tools_too_many``; ``way_closed``: one may not be looked into.
+        Unavailable: ``tools_too_many``; ``path_closed``: one may not be looked into.
     """
     count = 0
 
@@ -153,4 +153,4 @@ def files_below(directory: str) -> Iterator[str]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise Unavailable("way_closed", f"{directory} cannot be looked into: {error.strerror}", "ask as root") from None
+        raise Unavailable("path_closed", f"{directory} cannot be looked into: {error.strerror}", "ask as root") from None
