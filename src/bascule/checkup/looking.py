@@ -153,4 +153,6 @@ def files_below(directory: str) -> Iterator[str]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise Unavailable("path_closed", f"{directory} cannot be looked into: {error.strerror}", "ask as root") from None
+        raise Unavailable(
+            "path_closed", f"{directory} cannot be looked into: {error.strerror}", "ask as root"
+        ) from None
