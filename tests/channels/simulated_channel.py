@@ -239,21 +239,21 @@ class SimulatedChannel:
     async def sandbox_explain(self, *, agent: str) -> Any:
         return {
             "agent": self._known(agent), "backend": "bubblewrap", "network": "none", "workspace_access": "rw",
-            "mounts": [], "limits": {}, "lines": ["a box"],
+            "mounts": [], "limits": {}, "lines": ["a box"], "facts": [], "tools": [],
         }  # fmt: skip
 
     async def sandbox_list(self) -> Any:
         return [
             {
                 "id": "worker-1", "agent": "bruba-main", "backend": "bubblewrap", "state": "running",
-                "since": "", "image": "", "orphan": False,
+                "since": "", "image": "", "orphan": False, "session": "", "age": 61, "idle": None,
             }
         ]  # fmt: skip
 
-    async def sandbox_stop(self, *, agent: str | None) -> Any:
+    async def sandbox_stop(self, *, agent: str | None, session: str | None) -> Any:
         return ["bruba-main"] if agent is None else [agent]
 
-    async def sandbox_probe(self, *, agent: str) -> Any:
+    async def sandbox_probe(self, *, agent: str, session: str | None) -> Any:
         check = {"id": "seccomp", "ok": True, "detail": "2", "remedy": ""}
         return {"agent": self._known(agent), "backend": "bubblewrap", "ok": True, "checks": [check]}
 

@@ -33,7 +33,6 @@ OBJECTS = [
     ("sessions", "show", "agent:bruba-main:main"),
     ("sessions", "reset", "agent:bruba-main:main"),
     ("ledger", "show", "7"),
-    ("sandbox", "explain", "bruba-main"),
     ("sandbox", "probe", "bruba-main"),
     ("sandbox", "stop", "bruba-main"),
     ("sandbox", "stop", "--all"),

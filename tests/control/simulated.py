@@ -142,8 +142,12 @@ class SimulatedService(SimulatedDesk, SimulatedDoors):
         return [record(number) for number in (seq - 1, seq, seq + 1)]
 
     async def sandbox_explain(self, *, agent: str) -> Any:
+        key = {"scope": "sandbox ceiling", "key": "tools.sandbox.tools.allow", "where": "bascule.json5:3:1"}
         return {
-            "agent": agent, "backend": "bubblewrap", "network": "none", "workspace_access": "rw", "mounts": [],
+            "agent": agent, "backend": "bubblewrap", "network": "none", "workspace_access": "rw",
+            "mounts": [{"source": "/h/agents/a", "target": "/workspace", "access": "ro"}],
+            "facts": [{"id": "mode", "value": "all", "key": "agents.list[0].sandbox.mode", "where": "bascule.json5:2:1"}],
+            "tools": [{"id": "message", "state": "missing", "reason": "why", "keys": [key], "remedy": "add it"}],
             "limits": {}, "lines": ["a box"],
         }  # fmt: skip
 
@@ -151,14 +155,14 @@ class SimulatedService(SimulatedDesk, SimulatedDoors):
         return [
             {
                 "id": "worker-1", "agent": "bruba-main", "backend": "bubblewrap", "state": "running",
-                "since": "", "image": "", "orphan": False,
+                "since": "", "image": "", "orphan": False, "session": "", "age": 61, "idle": None,
             }
         ]  # fmt: skip
 
-    async def sandbox_stop(self, *, agent: str | None) -> Any:
+    async def sandbox_stop(self, *, agent: str | None, session: str | None) -> Any:
         return ["bruba-main"] if agent is None else [agent]
 
-    async def sandbox_probe(self, *, agent: str) -> Any:
+    async def sandbox_probe(self, *, agent: str, session: str | None) -> Any:
         good = agent == "bruba-main"
         check = {"id": "seccomp", "ok": good, "detail": "2", "remedy": ""}
         return {"agent": agent, "backend": "bubblewrap", "ok": good, "checks": [check]}

@@ -21,7 +21,7 @@ BUILT = {"read", "exec"}
             {"allow": ["read"], "deny": ["exec"]},
             "exec",
             ("agents.list[0].tools.deny", "agents.list[0].tools.allow"),
-            "and",
+            "take exec out of agents.list[0].tools.deny, for deny wins everywhere; add exec to",
         ),
         ({"allow": ["cron"]}, "cron", (), "another tool"),
         ({"allow": ["read"]}, "reed", (), "did you mean read?"),

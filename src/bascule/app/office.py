@@ -11,10 +11,11 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, suppress
 
-from bascule.app import portraits, reports
+from bascule.app import explaining, portraits, reports
 from bascule.app.answering import Answering
 from bascule.app.doorkeeping import Doorkeeping
 from bascule.app.staff import Staff
+from bascule.core.box import BoxKey
 from bascule.core.call import Proposal
 from bascule.core.canonical import Json
 from bascule.core.cards import one_line
@@ -25,18 +26,15 @@ from bascule.core.policy import AgentPolicy
 from bascule.ledger.chain import Record
 from bascule.runtime.sessions import SessionInfo
 from bascule.runtime.turns import Words
+from bascule.service.boxshapes import BoxRow, CheckBody, ExplainBody, ProbeBody
 from bascule.service.port import Caller, CallRequest, Heard
 from bascule.service.shapes import (
     AgentDetail,
     AgentRow,
-    BoxRow,
     CallReport,
-    CheckBody,
     ErrorBody,
-    ExplainBody,
     PairingRow,
     PolicyFiles,
-    ProbeBody,
     RecordRow,
     SessionDetail,
     SessionRow,
@@ -159,7 +157,7 @@ class Office(Answering, Doorkeeping):
         await self._to.ledger.append("session_reset", body, durable=True)
         await self._to.desk.cancel_all("the session was reset", session=info.key)
         self._to.sessions.reset(info.key)
-        await self._to.boxes.stop(info.agent)
+        await self._to.boxes.forget(BoxKey(info.agent, info.key))
         return _session(self._to.sessions.get(info.key))
 
     async def contain(self, caller: Caller, *, agent: str | None, reason: str) -> list[AgentRow]:
@@ -212,14 +210,15 @@ class Office(Answering, Doorkeeping):
 
     async def sandbox_explain(self, *, agent: str) -> ExplainBody:
         """See the protocol."""
-        rules = self._to.rules(agent)
-        missing = await self._to.snapshots.missing(rules)
-        return portraits.explain(rules, missing, await self._to.snapshots.tolerated(rules))
+        return explaining.explain(self._to.loaded, self._to.rules(agent).id)
 
-    async def sandbox_probe(self, *, agent: str) -> ProbeBody:
+    async def sandbox_probe(self, *, agent: str, session: str | None) -> ProbeBody:
         """See the protocol."""
         rules = self._to.rules(agent)
+        key = None if session is None else BoxKey(rules.id, parse_session_key(session, rules.id))
         try:
+            if key is not None:
+                await self._to.boxes.files(key)
             return portraits.probe(rules, await self._to.snapshots.posture(rules, fresh=True))
         except BasculeError as error:
             check = CheckBody(id=error.code, ok=False, detail=error.message, remedy=error.remedy)
@@ -227,16 +226,15 @@ class Office(Answering, Doorkeeping):
 
     async def sandbox_list(self) -> list[BoxRow]:
         """See the protocol."""
-        return [
-            BoxRow(
-                id=found.id, agent=found.agent, backend=found.backend, state=found.state,
-                since=reports.instant(found.since) if found.since else "", image=found.image, orphan=found.is_orphan,
-            )
-            for found in await self._to.boxes.standing()
-        ]  # fmt: skip
+        now = self._keys.clock.now()
+        return [portraits.box(found, now) for found in await self._to.boxes.standing()]
 
-    async def sandbox_stop(self, *, agent: str | None) -> list[str]:
+    async def sandbox_stop(self, *, agent: str | None, session: str | None) -> list[str]:
         """See the protocol."""
+        if session is not None:
+            rules = self._to.rules("" if agent is None else agent)
+            await self._to.boxes.end(BoxKey(rules.id, parse_session_key(session, rules.id)))
+            return [str(rules.id)]
         chosen = [self._to.rules(agent).id] if agent is not None else sorted(self._to.policy.agents)
         for name in chosen:
             await self._to.boxes.stop(name)

@@ -6,18 +6,19 @@ shown is what judges will say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+from bascule.app import reports
+from bascule.app.explaining import limits
+from bascule.core.box import Standing
 from bascule.core.canonical import Json
-from bascule.core.confinement import Limits
-from bascule.core.facts import Enforcement
-from bascule.core.paths import BOX_ROOT, OWN_DIRECTORIES
-from bascule.core.policy import AgentPolicy, Backend
+from bascule.core.policy import AgentPolicy
 from bascule.core.ports import Tool
 from bascule.core.posture import Posture
 from bascule.judge import offered
 from bascule.layers import LAYERS
-from bascule.service.shapes import AgentDetail, AgentRow, CheckBody, ExplainBody, ProbeBody, ToolStanding
+from bascule.service.boxshapes import BoxRow, CheckBody, ProbeBody
+from bascule.service.shapes import AgentDetail, AgentRow, ToolStanding
 
 
 def row(
@@ -95,60 +96,6 @@ def _programs(rules: AgentPolicy) -> dict[str, Json]:
     }
 
 
-def limits(value: Limits) -> dict[str, Json]:
-    """Limits by name, with their units."""
-    return {
-        "memoryBytes": value.memory_bytes,
-        "pids": value.pids,
-        "cpuSeconds": value.cpu_seconds,
-        "wallSeconds": value.wall_seconds,
-        "outputBytes": value.output_bytes,
-        "fileBytes": value.file_bytes,
-    }
-
-
-def explain(rules: AgentPolicy, missing: Mapping[Enforcement, str], tolerated: Sequence[str]) -> ExplainBody:
-    """Which box the agent gets, what is in it, what it lacks, and what of that policy tolerates."""
-    root = rules.layout.agent_root
-    writable = ", ".join(f"{BOX_ROOT}/{name}" for name in OWN_DIRECTORIES)
-    mounts = [
-        f"{root} -> {BOX_ROOT} (read-only; {writable} writable for file tools and programs whose entry says so)",
-        f"{root}/tools -> {BOX_ROOT}/tools (read-only, may be run)",
-        "/tmp (empty, gone with the call)",  # noqa: S108 -- the name inside a box
-        "for a program: itself, what its entry needs, their libraries, and nothing else",
-        *_container(rules),
-    ]
-    lines = [
-        f"{rules.id} runs in {rules.sandbox.backend.value} boxes" + ("" if tolerated else ", under its own account"),
-        *tolerated,
-        f"network: none ({rules.sandbox.network} in policy; no box has a route)",
-        *(f"in it: {mount}" for mount in mounts),
-        *(f"not in force: {need} ({why})" for need, why in sorted(missing.items())),
-        f"to change this: {rules.where}.sandbox",
-    ]
-    return ExplainBody(
-        agent=rules.id,
-        backend=rules.sandbox.backend.value,
-        network=rules.sandbox.network,
-        workspace_access=rules.sandbox.workspace_access,
-        mounts=mounts,
-        limits=limits(rules.sandbox.limits),
-        lines=lines,
-    )
-
-
-def _container(rules: AgentPolicy) -> list[str]:
-    """What only a container has."""
-    if rules.sandbox.backend is not Backend.DOCKER:
-        return []
-    docker = rules.sandbox.docker
-    whose = "each session" if docker.per_session else "the agent"
-    return [
-        f"all of it from the image {docker.image}, in one container for {whose}, cleared after every call",
-        f"processors: {docker.cpus / 1000:g}; unused for {docker.idle_seconds // 3600} h it ends (0: never)",
-    ]
-
-
 def probe(rules: AgentPolicy, posture: Posture) -> ProbeBody:
     """A self-test, layer by layer."""
     checks: list[CheckBody] = []
@@ -171,4 +118,20 @@ def _measured(posture: Posture) -> str:
         f"capabilities {posture.capabilities:#x}, no_new_privs {int(posture.no_new_privs)}, routes {posture.routes}, "
         f"Landlock ABI {posture.landlock_abi}, memory limit {posture.memory_limit} bytes, "
         f"pids limit {posture.pids_limit}"
+    )
+
+
+def box(found: Standing, now: float) -> BoxRow:
+    """One box of the list; ``now`` in seconds since the epoch."""
+    return BoxRow(
+        id=found.id,
+        agent=found.agent,
+        session=found.session,
+        backend=found.backend,
+        state=found.state,
+        since=reports.instant(found.since) if found.since else "",
+        age=max(0, int(now - found.since)) if found.since else None,
+        idle=None if found.idle is None else max(0, int(found.idle)),
+        image=found.image,
+        orphan=found.is_orphan,
     )

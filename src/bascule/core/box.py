@@ -75,6 +75,8 @@ class Standing:
         since: when it was made, in seconds since the epoch; 0 if that is not known.
         image: what it was made from; empty for a box that is made from this machine.
         is_orphan: a gateway that is gone left it behind.
+        session: whose it is alone; empty if every session of the agent uses it.
+        idle: seconds since it was last used; None if that is not known.
     """
 
     id: str
@@ -84,6 +86,8 @@ class Standing:
     since: float = 0.0
     image: str = ""
     is_orphan: bool = False
+    session: str = ""
+    idle: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,11 +46,13 @@ class Standing:
     """Whether an agent has a tool, and which scope says no.
 
     ``denied_by`` names the key whose deny list matched; ``dropped_by`` the key whose allow list, profile or ceiling
-    does not name it. Both empty: the agent has the tool.
+    does not name it. Both empty: the agent has the tool. ``removed_by`` is every key that says no, in the order in
+    which scopes are asked; it decides nothing.
     """
 
     denied_by: str = ""
     dropped_by: str = ""
+    removed_by: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ class DockerPolicy:
 class SandboxPolicy:
     """Which box an agent gets. ``network`` is ``none``, ``proxy`` or ``unsafe_bridge``; a bridge is read as ``proxy``.
 
-    ``unsafe_single_uid`` tolerates boxes under the gateway's own account, where the machine gives no other.
+    ``unsafe_single_uid`` tolerates boxes under the gateway's own account, where the machine gives no other; ``warm``
+    has a box made ready when the gateway starts, and kept so.
     """
 
     backend: Backend = Backend.BUBBLEWRAP
@@ -127,6 +130,7 @@ class SandboxPolicy:
     unsafe_single_uid: bool = False
     limits: Limits = DEFAULT_LIMITS
     docker: DockerPolicy = field(default_factory=DockerPolicy)
+    warm: bool = False
 
 
 @dataclass(frozen=True, slots=True)

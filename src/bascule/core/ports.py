@@ -97,6 +97,12 @@ class Boxes(Protocol):
     async def stop(self, agent: AgentId | None) -> None:
         """End every box of one agent, or of all; returns when they are gone."""
 
+    async def end(self, key: BoxKey) -> None:
+        """End the boxes of one session, with those it shares with others; returns when they are gone."""
+
+    async def forget(self, key: BoxKey) -> None:
+        """Leave nothing of a session in any box that stays; what runs for its agent is killed."""
+
     async def standing(self) -> tuple[Standing, ...]:
         """Return every box that lasts from call to call, orphans too.
 

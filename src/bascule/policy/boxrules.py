@@ -98,7 +98,13 @@ def sandbox_policy(
     if access is None:
         access = "none" if is_sandboxed(box) else "rw"
     policy = SandboxPolicy(
-        _BACKENDS[box.backend], network, access, bool(box.unsafe_single_uid), _limits(box, wall_seconds), _docker(box)
+        _BACKENDS[box.backend],
+        network,
+        access,
+        bool(box.unsafe_single_uid),
+        _limits(box, wall_seconds),
+        _docker(box),
+        warm=bool(box.warm),
     )
     return policy, tuple(findings)
 

@@ -102,6 +102,7 @@ def _agent(old: AgentPolicy, new: AgentPolicy) -> Iterator[Change]:
     for part in fields(DockerPolicy):
         made = (getattr(old.sandbox.docker, part.name), getattr(new.sandbox.docker, part.name))
         yield from _plain(new.id, f"sandbox.docker {part.name}", *made)
+    yield from _plain(new.id, "sandbox.warm", str(old.sandbox.warm), str(new.sandbox.warm))
     single = (old.sandbox.unsafe_single_uid, new.sandbox.unsafe_single_uid)
     yield from _number(new.id, "sandbox.unsafeSingleUid", *single)
     for item in fields(Limits):

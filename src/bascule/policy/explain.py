@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from bascule.core.policy import AgentPolicy, ExecSecurity, Standing
+from bascule.core.policy import AgentPolicy, ExecSecurity
 from bascule.policy.catalog import LATER_NAMES, normalise
 
 
@@ -23,7 +23,7 @@ class Explanation:
         present: policy gives the agent the tool.
         built: this version carries it out.
         reason: one line: why it is there or not.
-        keys: the keys that say no, strictest first; empty if it is present.
+        keys: every key that says no, in the order in which scopes are asked; empty if it is present.
         remedy: one line: what would change it; empty if it is present and built.
     """
 
@@ -53,7 +53,8 @@ def explain_tool(agent: AgentPolicy, untrusted_tool: str, built: Collection[str]
         return _explained(agent, tool[:64], "", f"there is no tool {tool[:64]!r}", remedy)
     keys = tuple(key for key in (standing.denied_by, standing.dropped_by) if key)
     if keys:
-        reason, remedy = _missing(tool, standing)
+        keys = standing.removed_by or keys
+        reason, remedy = _missing(tool, keys)
         return Explanation(agent.id, tool, present=False, built=tool in built, reason=reason, keys=keys, remedy=remedy)
     if tool not in built:
         reason = "policy allows it, and this version does not carry it out; calls are denied"
@@ -93,16 +94,34 @@ def explain_network(agent: AgentPolicy) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _missing(tool: str, standing: Standing) -> tuple[str, str]:
-    if standing.denied_by and standing.dropped_by:
-        reason = f"{standing.denied_by} denies it, and {standing.dropped_by} does not name it either"
-        return reason, f"take {tool} out of {standing.denied_by} and name it in {standing.dropped_by}"
-    if standing.denied_by:
-        return f"{standing.denied_by} denies it", f"take {tool} out of {standing.denied_by}; deny wins everywhere"
-    if standing.dropped_by.endswith(".profile"):
-        key = standing.dropped_by.removesuffix(".profile")
-        return f"the profile in {standing.dropped_by} does not hold it", f"add {tool} to {key}.alsoAllow"
-    return f"{standing.dropped_by} does not name it", f"add {tool} to {standing.dropped_by}"
+def scope_of(key: str) -> str:
+    """Return which scope a key that says no belongs to, in one or two words."""
+    scopes = (
+        (".profile" in key or key.endswith(".alsoAllow"), "profile"),
+        (".subagents." in key or key.startswith("subagents."), "spawned sessions"),
+        (".byProvider." in key, "model provider"),
+        (key.startswith("tools."), "global"),
+        (key.startswith("agents."), "agent"),
+    )
+    if "sandbox.tools" in key:
+        return "sandbox ceiling"
+    return next((name for holds, name in scopes if holds), "parent")
+
+
+def _missing(tool: str, keys: tuple[str, ...]) -> tuple[str, str]:
+    """Return why a tool is missing and what would give it, every key named."""
+    reasons, remedies = [], []
+    for key in keys:
+        if key.endswith(".deny"):
+            reasons.append(f"{key} denies it")
+            remedies.append(f"take {tool} out of {key}, for deny wins everywhere")
+        elif key.endswith(".profile"):
+            reasons.append(f"the profile in {key} does not hold it")
+            remedies.append(f"add {tool} to {key.removesuffix('.profile')}.alsoAllow")
+        else:
+            reasons.append(f"{key} does not name it")
+            remedies.append(f"add {tool} to {key}")
+    return "; ".join(reasons), "; ".join(remedies)
 
 
 def _exec_note(agent: AgentPolicy) -> str:

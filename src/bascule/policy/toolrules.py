@@ -61,19 +61,25 @@ class Scope:
 
 
 def standing(scopes: Iterable[Scope], tool: str) -> Standing:
-    """Return whether a tool passes every scope, and the first keys that deny and drop it.
+    """Return whether a tool passes every scope, the first keys that deny and drop it, and all that do either.
 
     A tool that no scope allows by name or pattern is dropped: silence allows nothing.
     """
     denied = dropped = ""
+    removed: list[str] = []
     named = False
     for scope in scopes:
-        if not denied and scope.denies(tool):
-            denied = f"{scope.key}.deny"
-        if not dropped and scope.drops(tool):
-            dropped = scope.allow_key or f"{scope.key}.allow"
+        if scope.denies(tool):
+            removed.append(f"{scope.key}.deny")
+            denied = denied or removed[-1]
+        if scope.drops(tool):
+            removed.append(scope.allow_key or f"{scope.key}.allow")
+            dropped = dropped or removed[-1]
         named = named or (scope.allow is not None and not scope.ceiling)
-    return Standing(denied, dropped if named or dropped else "tools.allow")
+    if not named and not dropped:
+        dropped = "tools.allow"
+        removed.append(dropped)
+    return Standing(denied, dropped, tuple(dict.fromkeys(removed)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +222,10 @@ def under(parent: Mapping[str, Standing], child: Mapping[str, Standing], parent_
     """Return a spawned session's tools: at most its parent's."""
     found: dict[str, Standing] = {}
     for tool, own in child.items():
-        above = parent.get(tool, Standing(dropped_by=parent_key))
+        above = parent.get(tool, Standing(dropped_by=parent_key, removed_by=(parent_key,)))
         if above.denied_by or above.dropped_by:
-            found[tool] = Standing(own.denied_by or above.denied_by, own.dropped_by or above.dropped_by)
+            removed = tuple(dict.fromkeys((*own.removed_by, *above.removed_by)))
+            found[tool] = Standing(own.denied_by or above.denied_by, own.dropped_by or above.dropped_by, removed)
         else:
             found[tool] = own
     return found

@@ -5,7 +5,8 @@ Stops: a call of an agent running in another backend's box than policy says. Mov
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
 from bascule.core.confinement import Mount
@@ -22,18 +23,23 @@ from bascule.sandboxes.warden.client import WardenClient
 class RoutedBoxes:
     """Both backends over one warden."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- each is a neighbour of its own
         self,
         client: WardenClient,
         agents: Mapping[AgentId, AgentPolicy],
         uids: Mapping[AgentId, int],
         gateway_uid: int,
         way: WayOut | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Use ``client``; ``uids`` are kernel uids as the host counts; ``way`` answers for boxes with a way out."""
+        """Use ``client``; ``uids`` are kernel uids as the host counts; ``way`` answers for boxes with a way out.
+
+        ``clock`` counts seconds.
+        """
         self._agents = agents
-        self._bubblewrap = BubblewrapBoxes(client, agents, uids, gateway_uid, way)
-        self.docker = DockerBoxes(client, agents, uids, gateway_uid, way)
+        self._bubblewrap = BubblewrapBoxes(client, agents, uids, gateway_uid, way, clock=clock)
+        self.docker = DockerBoxes(client, agents, uids, gateway_uid, way, clock=clock)
 
     def _of(self, agent: AgentId) -> BubblewrapBoxes | DockerBoxes:
         rules = self._agents.get(agent)
@@ -65,6 +71,20 @@ class RoutedBoxes:
             await self.docker.stop(agent)
         finally:
             await self._bubblewrap.stop(agent)
+
+    async def end(self, key: BoxKey) -> None:
+        """See :class:`bascule.core.ports.Boxes`."""
+        await self._of(key.agent).end(key)
+
+    async def forget(self, key: BoxKey) -> None:
+        """See :class:`bascule.core.ports.Boxes`; an agent that policy no longer has, has no box."""
+        if key.agent in self._agents:
+            await self._of(key.agent).forget(key)
+
+    async def prune(self) -> None:
+        """End what policy does not keep any longer: unused too long, or too old."""
+        await self._bubblewrap.prune()
+        await self.docker.prune()
 
     async def standing(self) -> tuple[Standing, ...]:
         """See :class:`bascule.core.ports.Boxes`; Docker is asked only where policy names it."""

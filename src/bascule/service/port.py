@@ -13,19 +13,17 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from bascule.service.boxshapes import BoxRow, ExplainBody, ProbeBody
 from bascule.service.shapes import (
     AgentDetail,
     AgentRow,
     ApprovalDetail,
     ApprovalRow,
-    BoxRow,
     CallReport,
-    ExplainBody,
     GrantRow,
     LinkBody,
     PairingRow,
     PolicyFiles,
-    ProbeBody,
     RecordRow,
     SessionDetail,
     SessionRow,
@@ -287,7 +285,7 @@ class Service(Protocol):
         """
 
     async def sessions_reset(self, caller: Caller, *, session: str) -> SessionRow:
-        """Begin the session anew (empty transcript, fresh label, its boxes stopped) and return it.
+        """Begin the session anew (empty transcript, fresh label, nothing of it left in a box) and return it.
 
         Raises:
             Malformed: ``session_unknown``.
@@ -330,14 +328,14 @@ class Service(Protocol):
     async def sandbox_explain(self, *, agent: str) -> ExplainBody:
         """Say which box the agent gets, and why."""
 
-    async def sandbox_probe(self, *, agent: str) -> ProbeBody:
-        """Start the agent's boxes and report their self-tests."""
+    async def sandbox_probe(self, *, agent: str, session: str | None) -> ProbeBody:
+        """Start the agent's box (of one session, if it is named) and report its self-test."""
 
     async def sandbox_list(self) -> list[BoxRow]:
         """Return every box that lasts from call to call."""
 
-    async def sandbox_stop(self, *, agent: str | None) -> list[str]:
-        """End every box of an agent, or of all, and return whose; the next call makes new ones."""
+    async def sandbox_stop(self, *, agent: str | None, session: str | None) -> list[str]:
+        """End every box of an agent, of one of its sessions, or of all, and return whose."""
 
     async def policy_files(self) -> PolicyFiles:
         """Return both policy files as they were read at start, whatever lies on disk now."""

@@ -272,48 +272,6 @@ class RecordRow(TypedDict):
     body: dict[str, Json]
 
 
-class CheckBody(TypedDict):
-    """One thing a probe looked at; ``id`` names the check."""
-
-    id: str
-    ok: bool
-    detail: str
-    remedy: str
-
-
-class ProbeBody(TypedDict):
-    """What an agent's box said of itself when started now."""
-
-    agent: str
-    backend: str
-    ok: bool
-    checks: list[CheckBody]
-
-
-class BoxRow(TypedDict):
-    """A box that lasts from call to call; ``orphan``: a gateway that is gone left it behind."""
-
-    id: str
-    agent: str
-    backend: str
-    state: str
-    since: str
-    image: str
-    orphan: bool
-
-
-class ExplainBody(TypedDict):
-    """Which box an agent gets and which key says so; ``lines`` is the same for people."""
-
-    agent: str
-    backend: str
-    network: str
-    workspace_access: str
-    mounts: list[str]
-    limits: dict[str, Json]
-    lines: list[str]
-
-
 class StatusBody(TypedDict):
     """The state of one home; ``mode`` is ``root``, ``rootless`` or ``unsafe-single-uid``."""
 

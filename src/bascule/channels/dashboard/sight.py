@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bascule.channels.web.reach import Reach
 from bascule.core.errors import Malformed
+from bascule.service.boxshapes import ExplainBody, ProbeBody
 from bascule.service.port import Channel, Principal
-from bascule.service.shapes import ApprovalRow, ExplainBody, GrantRow, ProbeBody, RecordRow, TokenRow
+from bascule.service.shapes import ApprovalRow, GrantRow, RecordRow, TokenRow
 
 WINDOW = 1000
 """Records looked through at once where only some of them are wanted."""
@@ -46,7 +47,7 @@ class Sight(Reach):
         """Start an agent's boxes and return their self-tests; raises ``agent_unknown``."""
         self._may("admin")
         self._known(agent)
-        return await self._channel.sandbox_probe(agent=agent)
+        return await self._channel.sandbox_probe(agent=agent, session=None)
 
     async def tokens(self) -> list[TokenRow]:
         """Return every token; nothing to one who does not see all agents."""

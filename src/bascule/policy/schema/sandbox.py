@@ -137,6 +137,7 @@ class Sandbox(Section):
     network: Literal["none", "proxy", "unsafe_bridge"] | None = None
     unsafe_single_uid: bool | None = None
     allow_single_uid: bool | None = None
+    warm: bool | None = None
     limits: Limits | None = None
     docker: Docker | None = None
     prune: Prune | None = None

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
@@ -24,6 +25,7 @@ from bascule.sandboxes.bubblewrap.pipeline import Pipeline
 from bascule.sandboxes.files import WorkerFiles, connect
 from bascule.sandboxes.fitness import Unfit, held_against, roots
 from bascule.sandboxes.hello import Hello, Setup
+from bascule.sandboxes.keeping import is_due
 from bascule.sandboxes.oneshot import OneShot
 from bascule.sandboxes.pages import PageReader
 from bascule.sandboxes.warden.client import Measurement, RunningBox, WardenClient
@@ -39,6 +41,8 @@ class _Worker:
     files: WorkerFiles
     box: RunningBox
     posture: Posture
+    made: float
+    used: float
 
     @property
     def usable(self) -> bool:
@@ -48,15 +52,21 @@ class _Worker:
 class BubblewrapBoxes:
     """All boxes of one gateway."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- each is a neighbour of its own
         self,
         client: WardenClient,
         agents: Mapping[AgentId, AgentPolicy],
         uids: Mapping[AgentId, int],
         gateway_uid: int,
         way: WayOut | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Use ``client``; ``uids`` are kernel uids as the host counts; ``way`` answers for boxes with a way out."""
+        """Use ``client``; ``uids`` are kernel uids as the host counts; ``way`` answers for boxes with a way out.
+
+        ``clock`` counts seconds.
+        """
+        self._clock = clock
         self._client = client
         self._agents = agents
         self._uids = uids
@@ -129,13 +139,33 @@ class BubblewrapBoxes:
             if error.code != "warden_gone":  # then its boxes are gone too: the kernel ends its whole namespace
                 raise
 
+    async def end(self, key: BoxKey) -> None:
+        """End a session's file worker; returns when nothing of it is left."""
+        worker = self._workers.pop(key, None)
+        if worker is not None:
+            await self._end(worker.files, worker.box)
+
+    async def forget(self, key: BoxKey) -> None:
+        """End every box of the session's agent: a program that runs now may have been started by it."""
+        await self.stop(key.agent)
+
+    async def prune(self) -> None:
+        """End the file workers that policy does not keep any longer: unused too long, or too old."""
+        for key, worker in list(self._workers.items()):
+            if is_due(self._policy(key.agent).sandbox.docker, worker.made, worker.used, self._clock()):
+                await self.end(key)
+
     async def standing(self) -> tuple[Standing, ...]:
         """Return the file workers that are warm."""
+        now, today = self._clock(), time.time()
         return tuple(
-            Standing(f"worker-{worker.box.number}", key.agent, "bubblewrap", "running")
+            Standing(
+                f"worker-{worker.box.number}", key.agent, "bubblewrap", "running", today - (now - worker.made),
+                session=key.session, idle=now - worker.used,
+            )
             for key, worker in self._workers.items()
             if worker.usable
-        )
+        )  # fmt: skip
 
     def _policy(self, agent: AgentId) -> AgentPolicy:
         if agent not in self._agents or agent not in self._uids:
@@ -149,6 +179,7 @@ class BubblewrapBoxes:
                 if worker is not None:
                     await self._end(worker.files, worker.box)
                 worker = self._workers[key] = await self._start(key, ())
+            worker.used = self._clock()
             return worker
 
     async def _start(self, key: BoxKey, mounts: tuple[Mount, ...]) -> _Worker:
@@ -170,7 +201,7 @@ class BubblewrapBoxes:
         if found.problems:
             await asyncio.shield(self._end(files, box))
             raise Unfit(found)
-        return _Worker(files, box, found)
+        return _Worker(files, box, found, self._clock(), self._clock())
 
     async def _box(self, request: StartWorker) -> tuple[socket.socket, RunningBox]:
         """Start a worker's box; return our end of the line to it, with the box."""

@@ -13,7 +13,7 @@ import hashlib
 import json
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from bascule.sandboxes.docker.place import Place
 from bascule.sandboxes.files import WorkerFiles, connect
 from bascule.sandboxes.fitness import Unfit, held_against, roots
 from bascule.sandboxes.hello import Setup
+from bascule.sandboxes.keeping import is_due
 from bascule.sandboxes.oneshot import OneShot
 from bascule.sandboxes.pages import PageReader
 from bascule.sandboxes.warden.client import Measurement, WardenClient
@@ -45,7 +46,7 @@ Scope = tuple[AgentId, str]
 """Whose container: an agent's, or (second part not empty) one session's."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Container:
     """One container at work."""
 
@@ -64,21 +65,28 @@ class _Container:
 class DockerBoxes:
     """All containers of one gateway."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- each is a neighbour of its own
         self,
         client: WardenClient,
         agents: Mapping[AgentId, AgentPolicy],
         uids: Mapping[AgentId, int],
         gateway_uid: int,
         way: WayOut | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Use ``client``; ``uids`` are kernel uids as the host counts; ``way`` answers for boxes with a way out."""
+        """Use ``client``; ``uids`` are kernel uids as the host counts; ``way`` answers for boxes with a way out.
+
+        ``clock`` counts seconds.
+        """
+        self._clock = clock
         self._client = client
         self._agents = agents
         self._uids = uids
         self._gateway_uid = gateway_uid
         self._way = way
         self._containers: dict[Scope, _Container] = {}
+        self._alone: list[_Container] = []
         self._turns: dict[Scope, asyncio.Lock] = {}
 
     async def files(self, key: BoxKey, mounts: tuple[Mount, ...] = ()) -> Files:
@@ -122,7 +130,7 @@ class DockerBoxes:
             try:
                 return await Pipeline(container.line, request).run()
             finally:
-                container.used = time.monotonic()
+                container.used = self._clock()
                 await asyncio.shield(self._clear(container))
 
     async def look(self, agent: AgentId, paths: Sequence[str]) -> tuple[str, str, bytes]:
@@ -174,19 +182,45 @@ class DockerBoxes:
     async def stop(self, agent: AgentId | None) -> None:
         """End every container of one agent, or of all; returns when they are gone."""
         chosen = [scope for scope in self._containers if agent in (None, scope[0])]
-        for scope in chosen:
-            self._close(self._containers.pop(scope))
-        if chosen and self._client.alive:
+        alone = [container for container in self._alone if agent in (None, container.key.agent)]
+        for container in (*(self._containers.pop(scope) for scope in chosen), *alone):
+            self._close(container)
+        self._alone = [container for container in self._alone if container not in alone]
+        if (chosen or alone) and self._client.alive:
             await self._client.discharge(agent)
+
+    async def end(self, key: BoxKey) -> None:
+        """End the container a session uses, and those it has for granted paths; returns when they are gone."""
+        found = self._containers.pop(self._scope(key), None)
+        alone = [container for container in self._alone if container.key == key]
+        for container in (*([found] if found is not None else []), *alone):
+            await self._end(container)
+
+    async def forget(self, key: BoxKey) -> None:
+        """Leave nothing of a session in its container, which stays: no program, no file worker, no file.
+
+        A program of another session that runs there now is killed with the rest, for nobody could tell them apart.
+        """
+        for container in [container for container in self._alone if container.key == key]:
+            await self._end(container)
+        kept = self._containers.get(self._scope(key))
+        if kept is None or not kept.line.alive:
+            return
+        await self._clear(kept)
+        async with kept.turn:
+            if kept.files is not None:
+                kept.files.close()
+                with contextlib.suppress(BasculeError):
+                    # In its place, for a worker that was taken over would not end by itself.
+                    await self._worker(kept, ())
+            await self._clear(kept)
 
     async def prune(self) -> None:
         """End what policy does not keep any longer: unused too long, or too old."""
-        now = time.monotonic()
+        now = self._clock()
         for scope, container in list(self._containers.items()):
-            rules = self._policy(scope[0]).sandbox.docker
-            idle = rules.idle_seconds and now - container.used > rules.idle_seconds
-            old = rules.age_seconds and now - container.made > rules.age_seconds
-            if (idle or old) and not container.turn.locked():
+            due = is_due(self._policy(scope[0]).sandbox.docker, container.made, container.used, now)
+            if due and not container.turn.locked():
                 del self._containers[scope]
                 await self._end(container)
 
@@ -196,13 +230,20 @@ class DockerBoxes:
         Raises:
             Unavailable: Docker does not answer.
         """
-        return tuple(
-            Standing(
-                str(row["id"])[:12], str(row["agent"]), "docker", str(row["state"]), float(row["created"]),
-                str(row["image"]), bool(row["orphan"]),
-            )
-            for row in await self._client.containers()
-        )  # fmt: skip
+        now = self._clock()
+        known = {container.place: (scope, container) for scope, container in self._containers.items()}
+        found: list[Standing] = []
+        for row in await self._client.containers():
+            scope, container = known.get(str(row["place"]), (None, None))
+            found.append(
+                Standing(
+                    str(row["id"])[:12], str(row["agent"]), "docker", str(row["state"]), float(row["created"]),
+                    str(row["image"]), bool(row["orphan"]),
+                    session=scope[1] if scope is not None else "",
+                    idle=None if container is None else now - container.used,
+                )
+            )  # fmt: skip
+        return tuple(found)
 
     # -- containers
 
@@ -221,7 +262,7 @@ class DockerBoxes:
         async with self._turns.setdefault(scope, asyncio.Lock()):
             found = self._containers.get(scope)
             if found is not None and found.line.alive and found.digest == self._digest(key.agent, unsafe):
-                found.used = time.monotonic()
+                found.used = self._clock()
                 return found
             if found is not None:
                 del self._containers[scope]
@@ -251,8 +292,11 @@ class DockerBoxes:
                 await asyncio.shield(self._discharge(key.agent, place.name))
                 raise
         line = ContainerLine.open(connection, f"{rules.layout.home}/shared", rules.layout.agent_root)
-        now = time.monotonic()
-        return _Container(key, place.name, digest, line, _with_tools(measured, tools), now, now)
+        now = self._clock()
+        made = _Container(key, place.name, digest, line, _with_tools(measured, tools), now, now)
+        if mounts:
+            self._alone.append(made)
+        return made
 
     async def _worker(self, container: _Container, mounts: tuple[Mount, ...]) -> WorkerFiles:
         if container.files is not None and not container.files.dead:
@@ -301,6 +345,8 @@ class DockerBoxes:
 
     async def _end(self, container: _Container) -> None:
         """Let go of a container, which ends it, and see to it that Docker has none of it left."""
+        if container in self._alone:
+            self._alone.remove(container)
         self._close(container)
         await self._discharge(container.key.agent, container.place)
 
