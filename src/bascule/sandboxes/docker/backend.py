@@ -176,7 +176,7 @@ class DockerBoxes:
                 finally:
                     reader.close()
             finally:
-                container.used = time.monotonic()
+                container.used = self._clock()
                 await asyncio.shield(self._clear(container))
 
     async def stop(self, agent: AgentId | None) -> None:
