@@ -15,20 +15,17 @@ from pathlib import Path
 import pytest
 from tests.sandboxes import daemon
 from tests.sandboxes.boxed import KEY, LIMITS, ONE, TWO, Boxed, Ground, grounded, within
+from tests.sandboxes.containing import configure, docker, python
 
 from bascule.core.box import BoxKey
 from bascule.core.confinement import Mount
 from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import SessionKey
-from bascule.sandboxes.docker.backend import DockerBoxes
 from bascule.sandboxes.docker.engine import Engine
 
 pytestmark = pytest.mark.live
 if os.geteuid() != 0:
     pytest.skip("containers can be tried by root only", allow_module_level=True)
-
-PYTHON = "/usr/bin/python3"
-LIBRARY = "/usr/lib/python3.11"
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +36,6 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         note.chmod(0o644)
         yield made
     assert daemon.containers(made.home) == []
-
-
-def docker(boxed: Boxed) -> DockerBoxes:
-    assert isinstance(boxed.boxes, DockerBoxes)
-    return boxed.boxes
-
-
-def configure(boxed: Boxed, **changes: object) -> None:
-    """Change the sandbox rules of the first agent, as a reload of policy would."""
-    agents = docker(boxed)._agents
-    assert isinstance(agents, dict)
-    rules = agents[ONE]
-    inner = {key: changes.pop(key) for key in list(changes) if key in {"cpus", "per_session", "idle_seconds", "image"}}
-    box = replace(rules.sandbox, **changes)
-    agents[ONE] = replace(rules, sandbox=replace(box, docker=replace(box.docker, **inner)))
 
 
 def test_one_container_serves_every_session_and_is_used_again(ground: Ground) -> None:
@@ -222,13 +204,6 @@ print(said)
 """
 
 
-def python(boxed: Boxed, code: str, *words: str, **options: object) -> object:
-    return boxed.run(PYTHON, "-I", "-S", "-c", code, *words, needs=(LIBRARY, *FFI), **options)
-
-
-FFI = tuple(str(path) for path in Path("/usr/lib").glob("*-linux-gnu/libffi.so.8")) or (
-    f"/usr/lib/{os.uname().machine}-linux-gnu/libffi.so.8",
-)
 LOOK = """
 import os
 print(sorted(os.listdir('/tmp')), os.listdir('/dev/shm'), len([n for n in os.listdir('/proc') if n.isdigit()]))
@@ -332,77 +307,3 @@ def test_two_calls_wait_for_each_other(ground: Ground) -> None:
     found = within(ground, body)
     assert found[0].startswith(b"True ")
     assert found == [found[0]] * 3  # none found another's file in its way
-
-
-# -- a session that begins anew
-
-
-STAYS = """
-import os
-libc = __import__('ctypes').CDLL(None)
-programs = [open(f'/proc/{n}/cmdline').read().split(chr(0))[0] for n in os.listdir('/proc') if n.isdigit()]
-print(sorted(os.listdir('/tmp')), os.listdir('/dev/shm'), sorted(os.environ), libc.shmget(4711, 4096, 0), sorted(programs))
-"""
-LINGER = """
-import os, sys, time
-for place in ('/tmp/left', '/dev/shm/left'): open(place, 'w').write(sys.argv[1])
-os.environ['LEFT'] = sys.argv[1]
-if os.fork() == 0: os.setsid()
-time.sleep(600)
-"""
-
-
-def test_a_container_outlives_a_session_and_holds_nothing_of_it(ground: Ground) -> None:
-    mark = f"linger-{os.getpid()}"
-
-    def lingers() -> bytes:
-        return subprocess.run(["/usr/bin/pgrep", "-f", f" {mark}$"], check=False, capture_output=True).stdout
-
-    async def body(boxed: Boxed) -> tuple[bytes, list[str], list[str], bytes, bool, tuple[int, ...]]:
-        files = await boxed.boxes.files(KEY)
-        fresh = await python(boxed, STAYS)
-        before = daemon.containers(ground.home)
-        running = asyncio.ensure_future(python(boxed, LINGER, mark))
-        while lingers().count(b"\n") < 2:
-            await asyncio.sleep(0.02)
-        await docker(boxed).forget(KEY)
-        ended = await running
-        after = daemon.containers(ground.home)
-        found = await python(boxed, STAYS)
-        again = await boxed.boxes.files(KEY)
-        return fresh.stdout, before, after, found.stdout, again is not files, ended.exits
-
-    fresh, before, after, found, replaced, ended = within(ground, body)
-    assert (after, len(after)) == (before, 1)
-    assert found == fresh
-    assert b"left" not in found.lower()
-    assert (replaced, ended, lingers()) == (True, (137,), b"")
-
-
-def test_one_sessions_container_ends_alone(ground: Ground) -> None:
-    other = BoxKey(ONE, SessionKey("agent:one:other"))
-
-    async def body(boxed: Boxed) -> tuple[set[str], set[str]]:
-        configure(boxed, per_session=True)
-        await boxed.boxes.files(other)
-        kept = set(daemon.containers(ground.home))
-        await boxed.boxes.files(KEY)
-        await boxed.boxes.end(KEY)
-        return kept, set(daemon.containers(ground.home))
-
-    kept, left = within(ground, body)
-    assert (kept, len(kept)) == (left, 1)
-
-
-def test_stopping_an_agent_ends_a_container_that_lives_for_one_call(ground: Ground) -> None:
-    outside = Mount("/usr/lib/os-release")
-
-    async def body(boxed: Boxed) -> tuple[int, int]:
-        once = await boxed.boxes.files(KEY, (outside,))
-        before = len(daemon.containers(ground.home))
-        await boxed.boxes.stop(ONE)
-        with pytest.raises(Unavailable):
-            await once.read(outside.path, offset=0, limit=10)
-        return before, len(daemon.containers(ground.home))
-
-    assert within(ground, body) == (1, 0)
