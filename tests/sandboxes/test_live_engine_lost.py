@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import select
+import signal
 import socket
 import subprocess
 import time
@@ -19,6 +22,7 @@ from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import SessionKey
 from bascule.host.programs import HostPrograms
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
+from bascule.sandboxes.docker.backend import DockerBoxes
 
 pytestmark = pytest.mark.live
 if os.geteuid() != 0:
@@ -137,3 +141,42 @@ def test_without_an_engine_stopping_still_ends_what_runs(ground: Ground, socket_
 
     within(ground, body)
     assert daemon.containers(ground.home) == []
+
+
+def running(ground: Ground) -> list[int]:
+    """The host's numbers of the processes of the first agent's account in this ground's container."""
+    (container,) = daemon.containers(ground.home)
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cgroup"):
+        with contextlib.suppress(OSError):
+            found += [int(path.parent.name)] if container in path.read_text() else []
+    return found
+
+
+def are_dead(handles: list[int], seconds: float) -> bool:
+    """Whether all of these end within some time."""
+    end = time.monotonic() + seconds
+    return all(select.select([handle], [], [], max(0.0, end - time.monotonic()))[0] for handle in handles)
+
+
+def test_what_hears_nobody_is_ended_without_an_engine(ground: Ground, socket_path: Path) -> None:
+    async def body(boxed: Boxed) -> tuple[int, bool, bool]:
+        await reads(boxed)
+        found = running(ground)
+        handles = [os.pidfd_open(pid) for pid in found]
+        try:
+            for handle in handles:
+                signal.pidfd_send_signal(handle, signal.SIGSTOP)
+            assert isinstance(boxed.boxes, DockerBoxes)
+            boxed.boxes._containers[KEY.agent, ""].line.close()
+            survives = not are_dead(handles, 0.2)  # it cannot hear that the line is gone
+            socket_path.unlink()
+            with pytest.raises(Unavailable):
+                await boxed.boxes.stop(KEY.agent)
+            return len(found), survives, are_dead(handles, 5)
+        finally:
+            for handle in handles:
+                os.close(handle)
+            socket_path.symlink_to(daemon.SOCKET)
+
+    assert within(ground, body) == (2, True, True)

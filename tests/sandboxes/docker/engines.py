@@ -9,12 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-VERSION = b'{"ApiVersion":"1.47","MinAPIVersion":"1.24"}'
-
 
 def answer(body: bytes, status: int = 200) -> bytes:
     """A whole answer."""
     return b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+
+
+def version(text: str) -> bytes:
+    """The answer to the first question: the newest language it speaks."""
+    return b"HTTP/1.1 200 OK\r\nApi-Version: %s\r\nContent-Length: 2\r\n\r\nOK" % text.encode()
+
+
+VERSION = version("1.47")
 
 
 def whole(connection: socket.socket) -> bytes:

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.sandboxes.docker.engines import VERSION, answer, pretended
+from tests.sandboxes.docker.engines import VERSION, answer, pretended, version
 
 from bascule.core.errors import Unavailable
 from bascule.sandboxes.docker.engine import Engine
+
+TOO_OLD = b'{"message":"client version 1.51 is too old. Minimum supported API version is 1.60, please upgrade"}'
 
 
 def refusal(folder: Path, answers: list[bytes | None], seconds: float = 5.0) -> str:
@@ -28,17 +30,18 @@ def test_no_engine(tmp_path: Path) -> None:
     ("answers", "code"),
     [
         ([None], "docker_silent"),
-        ([answer(b'{"ApiVersion":"1.40","MinAPIVersion":"1.12"}')], "docker_version"),
-        ([answer(b'{"ApiVersion":"1.99","MinAPIVersion":"1.60"}')], "docker_version"),
-        ([answer(b'{"ApiVersion":7}')], "docker_version"),
-        ([answer(b"no")], "docker_answer"),
+        ([version("1.40")], "docker_version"),
+        ([version("1.99"), answer(TOO_OLD, 400)], "docker_version"),
+        ([version("7")], "docker_version"),
+        ([answer(b"no")], "docker_version"),
+        ([answer(b"no", 500)], "docker_refused"),
         ([b"nonsense\r\n\r\n"], "docker_unreachable"),
         ([b""], "docker_unreachable"),
-        ([answer(VERSION), answer(b'{"message":"no\\nspace"}', 500)], "docker_refused"),
-        ([answer(VERSION), answer(b"<html>", 502)], "docker_refused"),
-        ([answer(VERSION), answer(b"[" * 100_000)], "docker_answer"),
-        ([answer(VERSION), answer(b" " * (5 << 20))], "docker_answer"),
-        ([answer(VERSION), None], "docker_silent"),
+        ([VERSION, answer(b'{"message":"no\\nspace"}', 500)], "docker_refused"),
+        ([VERSION, answer(b"<html>", 502)], "docker_refused"),
+        ([VERSION, answer(b"[" * 100_000)], "docker_answer"),
+        ([VERSION, answer(b" " * (5 << 20))], "docker_answer"),
+        ([VERSION, None], "docker_silent"),
     ],
 )
 def test_what_an_engine_may_do_wrong(tmp_path: Path, answers: list[bytes | None], code: str) -> None:
@@ -46,31 +49,31 @@ def test_what_an_engine_may_do_wrong(tmp_path: Path, answers: list[bytes | None]
 
 
 def test_its_own_language_within_ours(tmp_path: Path) -> None:
-    with pretended(tmp_path, [answer(VERSION), answer(b"[]"), answer(b"[]")]) as (path, asked):
+    with pretended(tmp_path, [VERSION, answer(b"[]"), answer(b"[]")]) as (path, asked):
         engine = Engine(path)
         assert engine.containers({"a": "b c"}) == []
         assert engine.containers({}) == []
     assert [line.split(b" ")[1].split(b"?")[0] for line in asked] == [
-        b"/version",
+        b"/_ping",
         b"/v1.47/containers/json",
         b"/v1.47/containers/json",
     ]
 
 
 def test_names_are_quoted(tmp_path: Path) -> None:
-    with pretended(tmp_path, [answer(VERSION), answer(b"{}", 404)]) as (path, asked):
+    with pretended(tmp_path, [VERSION, answer(b"{}", 404)]) as (path, asked):
         assert Engine(path).image("../x?y") is None
     assert asked[1].startswith(b"GET /v1.47/images/..%2Fx%3Fy/json ")
 
 
 def test_a_container_that_is_gone_is_well_removed(tmp_path: Path) -> None:
-    with pretended(tmp_path, [answer(VERSION), answer(b'{"message":"no"}', 404)]) as (path, asked):
+    with pretended(tmp_path, [VERSION, answer(b'{"message":"no"}', 404)]) as (path, asked):
         Engine(path).remove("abc")
     assert asked[1].startswith(b"DELETE /v1.47/containers/abc?force=true")
 
 
 def test_what_was_made_is_returned_with_its_warnings(tmp_path: Path) -> None:
     made = json.dumps({"Id": "f" * 64, "Warnings": ["no swap"]}).encode()
-    with pretended(tmp_path, [answer(VERSION), answer(made, 201)]) as (path, asked):
+    with pretended(tmp_path, [VERSION, answer(made, 201)]) as (path, asked):
         assert Engine(path).create("n", {"Image": "x"}) == ("f" * 64, ("no swap",))
     assert asked[1].endswith(b'{"Image": "x"}')

@@ -46,6 +46,7 @@ class Engine:
         self._path = path
         self._seconds = seconds
         self._prefix = ""
+        self._newest = ""
 
     def version(self) -> str:
         """Return the version of the language that is spoken, asking the engine once.
@@ -54,10 +55,9 @@ class Engine:
             Unavailable: no engine, or one too old or too new.
         """
         if not self._prefix:
-            said = self._first()
-            least, most = _parsed(said.get("MinAPIVersion", "1.12")), _parsed(said.get("ApiVersion"))
+            most = _parsed(self._first())
             spoken = min(most, NEWEST)
-            if spoken < OLDEST or spoken < least:
+            if spoken < OLDEST:
                 raise Unavailable(
                     "docker_version", f"Docker speaks API {most[0]}.{most[1]}, not {OLDEST[0]}.{OLDEST[1]} or newer"
                 )
@@ -128,16 +128,19 @@ class Engine:
             return _read(content) if content and 200 <= status < 300 else {}
         raise _refused(status, content)
 
-    def _first(self) -> Mapping[str, Any]:
-        """Ask what costs an engine nothing, so that one that hangs is noticed at once."""
+    def _first(self) -> str:
+        """Ask what costs an engine nothing, so that one that hangs is noticed at once; return its newest version.
+
+        Not ``/version``, for which an engine starts programs to ask them theirs.
+        """
         patient, self._seconds = self._seconds, min(self._seconds, _FIRST_SECONDS)
         try:
-            status, content = self._exchange("GET", "/version", None)
+            status, content = self._exchange("GET", "/_ping", None)
         finally:
             self._seconds = patient
         if status != 200:
             raise _refused(status, content)
-        return dict(_read(content))
+        return self._newest
 
     def _base(self) -> str:
         self.version()
@@ -153,6 +156,7 @@ class Engine:
             connection.request(method, path, content, headers, encode_chunked="Transfer-Encoding" in headers)
             answer = connection.getresponse()
             read = answer.read(_LARGEST_ANSWER + 1)
+            self._newest = answer.getheader("Api-Version", "")
         except (OSError, http.client.HTTPException) as error:
             raise _unreachable(self._path, error) from None
         finally:
@@ -176,6 +180,8 @@ def _refused(status: int, content: bytes) -> Unavailable:
     except (ValueError, AttributeError):
         message = ""
     line = (message.strip().splitlines() or ["no reason given"])[0][:300]
+    if status == 400 and "API version" in line:  # how an engine turns away what is too old for it
+        return Unavailable("docker_version", f"Docker is too new: {line}")
     return Unavailable("docker_refused", f"Docker refused ({status}): {line}")
 
 
@@ -186,8 +192,8 @@ def _read(content: bytes) -> Any:
         raise Unavailable("docker_answer", "Docker's answer makes no sense") from None
 
 
-def _parsed(text: object) -> tuple[int, int]:
-    major, _, minor = str(text).partition(".")
+def _parsed(text: str) -> tuple[int, int]:
+    major, _, minor = text.partition(".")
     if not (major.isdecimal() and minor.isdecimal()):
         raise Unavailable("docker_version", "Docker does not say which version it speaks")
     return int(major), int(minor)

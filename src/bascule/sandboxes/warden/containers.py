@@ -35,6 +35,7 @@ from bascule.sandboxes.docker.record import FILE, Image, read
 from bascule.sandboxes.warden.accounts import IdMap, Measured, read_status
 from bascule.sandboxes.warden.config import WardenConfig
 from bascule.sandboxes.warden.container_requests import Contain, Discharge, ListContainers
+from bascule.sandboxes.warden.endings import Endings, group_of
 from bascule.sandboxes.warden.errands import Errands
 from bascule.sandboxes.warden.limits import in_force
 from bascule.sandboxes.warden.stage import BOX_CANARY, BOX_CODE, Agent, Bind, granted_binds, own_binds, secrets_in
@@ -52,13 +53,14 @@ _CODE = (
 
 @dataclass(slots=True)
 class Containers:
-    """Does the jobs; each in a process of its own, so nothing here is remembered but by Docker."""
+    """Does the jobs, each in a process of its own: only the handles to end containers by are kept."""
 
     config: WardenConfig
     proc: int
     ids: IdMap
     warden: str = field(default_factory=lambda: os.urandom(8).hex())
     has_contained: bool = False
+    endings: Endings = field(default_factory=Endings)
 
     def _engine(self) -> Engine:
         if self.proc < 0 or self.ids.ranges != IdMap.parse("0 0 4294967295").ranges:
@@ -86,11 +88,19 @@ class Containers:
             self.has_contained = True
             return lambda: self.contain(request, whose)
         if isinstance(request, Discharge):
+            self.endings.kill(request.agent, request.place)
             return lambda: self.discharge(request)
         return self.list
 
+    def heard(self, request: Contain | Discharge | ListContainers, said: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Take note of what a job came to; return what the gateway is told of it."""
+        if isinstance(request, Contain):
+            self.endings.hold(request.place, request.agent, str(said.get("group", "")))
+        return {name: value for name, value in said.items() if name != "group"}
+
     def leave_nothing(self, errands: Errands) -> None:
         """Remove every container, if any was made; returns when that is done or has failed."""
+        self.endings.kill(None)
         if self.has_contained:
             errands.begin(0, lambda: self.discharge(Discharge(0, None)))
 
@@ -103,7 +113,7 @@ class Containers:
         engine = self._engine()
         for mount in request.mounts:
             self.config.territory.check_mount(mount.path, writable=mount.writable)
-        image = self._image(engine, request.image)
+        image = self._image(request.image)
         granted = granted_binds(request.mounts, f"{self.config.home}/shared")
         binds = (*granted, *self._binds(request, agent))
         sources = [_open(bind) for bind in binds]
@@ -126,7 +136,7 @@ class Containers:
                 },
             )
             name = f"bascule-{request.agent}-{request.place[:12]}"
-            made, _ = engine.create(name, container_body(wanted, BOX_CODE))
+            made = self._create(engine, name, wanted)
             try:
                 engine.start(made)
                 return {"container": made, **self._finish(engine, made, wanted, sources, secrets_in(granted))}
@@ -138,7 +148,7 @@ class Containers:
             for source in sources:
                 os.close(source.descriptor)
 
-    def _image(self, engine: Engine, name: str) -> Image:
+    def _image(self, name: str) -> Image:
         try:
             recorded = read(Path(self.config.home, FILE).read_text("utf-8"))
         except FileNotFoundError:
@@ -148,10 +158,20 @@ class Containers:
         image = recorded.get(name)
         if image is None:
             raise Unavailable("image_unknown", f"the image {name} was never built or fetched", "bascule sandbox build")
-        found = engine.image(image.id)
-        if found is None or found.get("Id") != image.id:
-            raise Unavailable("image_missing", f"Docker no longer has the image {name}", "bascule sandbox build")
         return image
+
+    @staticmethod
+    def _create(engine: Engine, name: str, wanted: Container) -> str:
+        """Make a container. Its image is named by its own digest: there is that image or none."""
+        try:
+            return engine.create(name, container_body(wanted, BOX_CODE))[0]
+        except Unavailable:
+            found = engine.image(wanted.image)
+            if found is None or found.get("Id") != wanted.image:
+                raise Unavailable(
+                    "image_missing", f"Docker no longer has the image {wanted.image[:19]}", "bascule sandbox build"
+                ) from None
+            raise
 
     def _binds(self, request: Contain, agent: Agent) -> list[Bind]:
         code = self.config.worker_code
@@ -182,6 +202,7 @@ class Containers:
         measured = self._measure(pid)
         memory, pids = in_force(self.proc, pid)
         return {
+            "group": group_of(self.proc, pid, made),
             "kernel_uid": measured.uid,
             "capabilities": measured.capabilities,
             "seccomp": measured.seccomp,
@@ -217,7 +238,7 @@ class Containers:
             for found in left:
                 engine.remove(str(found["Id"]))
             # One that is being removed already is not gone yet.
-            time.sleep(0.02)
+            time.sleep(0.01)
         return {}
 
     def list(self) -> Mapping[str, Json]:

@@ -17,6 +17,8 @@ from bascule.core.canonical import Json
 from bascule.core.errors import BasculeError, Unavailable
 
 Job = Callable[[], Mapping[str, Json]]
+Heard = Callable[[Mapping[str, Json]], Mapping[str, Json]]
+"""Takes what a job came to and returns what is answered."""
 
 LONGEST_SECONDS = 25
 """How long an errand may take; the gateway waits a little longer."""
@@ -29,6 +31,7 @@ _LARGEST = 1 << 20
 class _Errand:
     request: int
     pid: int
+    heard: Heard
     content: bytearray = field(default_factory=bytearray)
 
 
@@ -42,8 +45,8 @@ class Errands:
         self._kept = kept
         self._running: dict[int, _Errand] = {}
 
-    def begin(self, request: int, job: Job) -> None:
-        """Do a job in a copy of this process; its result is the answer to ``request``.
+    def begin(self, request: int, job: Job, heard: Heard = dict) -> None:
+        """Do a job in a copy of this process; its result, after ``heard``, is the answer to ``request``.
 
         Raises:
             OSError: no process can be made.
@@ -60,7 +63,7 @@ class Errands:
         if pid == 0:
             self._go(job, writing)
         os.set_blocking(reading, False)
-        self._running[reading] = _Errand(request, pid)
+        self._running[reading] = _Errand(request, pid, heard)
         self._poll.register(reading, select.EPOLLIN)
 
     def _go(self, job: Job, writing: int) -> None:
@@ -105,7 +108,7 @@ class Errands:
             said = json.loads(bytes(errand.content))
         except ValueError:
             said = _refused(Unavailable("docker_silent", "Docker did not answer in time"))
-        self._answer({"id": errand.request, **said})
+        self._answer({"id": errand.request, **errand.heard(said)})
 
     def finish(self) -> None:
         """Wait for all, as long as each may take."""

@@ -162,7 +162,8 @@ class Warden:
             tools = check_tools(self._config.territory.agent_root(request.agent), self._agent_uids)
             self._channel.send({"id": request.id, "ok": True, "tools": tools[:300]})
             return
-        self._errands.begin(request.id, self._containers.job(request, self._agent))
+        job = self._containers.job(request, self._agent)
+        self._errands.begin(request.id, job, lambda said: self._containers.heard(request, said))
 
     def _agent(self, name: AgentId) -> Agent:
         uid = self._config.agents.get(name)
