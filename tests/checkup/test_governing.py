@@ -9,7 +9,7 @@ from bascule.core.errors import Tampered
 from bascule.core.ids import AgentId
 from bascule.host import accounts
 from bascule.host.accounts import Accounts
-from bascule.host.tables import Tables
+from bascule.host.people import Tables
 
 BASE = 1_999_000_000
 TABLE = Accounts(BASE + 1, 8, BASE, {AgentId("main"): BASE + 1})

@@ -3,7 +3,7 @@ import stat
 import pytest
 
 from bascule.checkup.ownership import EVERYBODY, Grant, Model, Thing, Way, Who, hold, model_of, worst, writers_of
-from bascule.host.tables import parse
+from bascule.host.people import parse
 
 OPERATOR, GATEWAY, AGENT, OTHER = 1000, 900, 901, 1001
 TABLES = parse(

@@ -5,10 +5,10 @@ from bascule.core.errors import Unavailable
 from bascule.core.ids import AgentId
 from bascule.core.rights import Account, Worth
 from bascule.host import rights
+from bascule.host.people import parse as parse_tables
+from bascule.host.people import read_tables
 from bascule.host.rights import Rights, describe, from_json, to_json
 from bascule.host.sudoers import Sudoers, parse
-from bascule.host.tables import parse as parse_tables
-from bascule.host.tables import read_tables
 
 PASSWD = "bot:x:7:7::/:/bin/sh\n"
 GROUP = "bot:x:7:\ndocker:x:999:bot\n"

@@ -16,8 +16,8 @@ from bascule.checkup.ownership import EVERYBODY, Holding, Model, Who, hold
 from bascule.core.errors import BasculeError, Tampered
 from bascule.core.ids import AgentId
 from bascule.host import accounts
+from bascule.host.people import read_tables
 from bascule.host.site import site_of
-from bascule.host.tables import read_tables
 from bascule.policy.places import APPROVALS_NAME, CONFIG_NAME
 
 POLICY_FILES = (CONFIG_NAME, APPROVALS_NAME)

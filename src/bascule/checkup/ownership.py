@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from bascule.host.tables import Tables
+from bascule.host.people import Tables
 
 EVERYBODY = -1
 """Stands for every account of the machine."""

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from bascule.core.errors import BasculeError
 from bascule.core.ids import AgentId
 from bascule.core.rights import Account
+from bascule.host.people import Tables, read_tables
 from bascule.host.sudoers import Item, Rule, Sudoers
-from bascule.host.tables import Tables, read_tables
 
 TABLES = ("/etc/passwd", "/etc/group")
 

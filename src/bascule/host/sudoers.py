@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from bascule.core.errors import Unavailable
-from bascule.host.tables import read_text
+from bascule.host.people import read_text
 
 SUDOERS = "/etc/sudoers"
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bascule.core.errors import Unavailable
-from bascule.host.tables import parse, read_tables, read_text
+from bascule.host.people import parse, read_tables, read_text
 
 PASSWD = "root:x:0:0:root:/root:/bin/bash\nann:x:1000:1000:Ann,,,:/home/ann:/bin/zsh\nbot:x:7:7::/:/usr/sbin/nologin\n"
 GROUP = "root:x:0:\nann:x:1000:\nbot:x:7:\ndocker:x:999:ann, bot\nwheel:x:10:ann\nseven:x:7:\n"
