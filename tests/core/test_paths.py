@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.builders import HOME, LAYOUT
 
-from bascule.core.paths import Zone, is_within, locate, normal
+from bascule.core.confinement import Mount
+from bascule.core.paths import Zone, is_within, locate, normal, shown
 
 ROOT = LAYOUT.agent_root
 
@@ -55,6 +58,44 @@ ROOT = LAYOUT.agent_root
 def test_every_path_has_its_zone(path, zone, box):
     place = locate(path, LAYOUT)
     assert (place.zone, place.box) == (zone, box)
+
+
+BINDS = (
+    Mount(f"{HOME}/shared/packets", writable=True, target="/workspaces/shared/packets"),
+    Mount("/data/team/context", target="/workspaces/shared/context"),
+    Mount("/data/team/context/inner", writable=True, target="/inner"),
+    Mount(f"{HOME}/shared/repo", target="/code"),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "zone", "box", "host"),
+    [
+        (f"{HOME}/shared/packets/p", Zone.BIND_WRITABLE, "/workspaces/shared/packets/p", f"{HOME}/shared/packets/p"),
+        (
+            "/workspaces/shared/packets/p",
+            Zone.BIND_WRITABLE,
+            "/workspaces/shared/packets/p",
+            f"{HOME}/shared/packets/p",
+        ),
+        ("/workspaces/shared/context/c", Zone.BIND, "/workspaces/shared/context/c", "/data/team/context/c"),
+        ("/data/team/context", Zone.BIND, "/workspaces/shared/context", "/data/team/context"),
+        (f"{HOME}/shared/context/c", Zone.SHARED, "/workspaces/shared/context/c", f"{HOME}/shared/context/c"),
+        ("/data/team/context/inner/x", Zone.BIND_WRITABLE, "/inner/x", "/data/team/context/inner/x"),
+        ("/data/team/contexts", Zone.OUTSIDE, "/data/team/contexts", "/data/team/contexts"),
+        ("/workspaces/shared/repo/a", Zone.BIND, "/code/a", f"{HOME}/shared/repo/a"),
+        ("/code/../code/a", Zone.BIND, "/code/a", f"{HOME}/shared/repo/a"),
+        ("/workspaces/shared", Zone.BIND, "/workspaces/shared", f"{HOME}/shared"),
+        (f"{HOME}/shared", Zone.BIND, "/workspaces/shared", f"{HOME}/shared"),
+        ("/workspaces/shared/other", Zone.SHARED, "/workspaces/shared/other", f"{HOME}/shared/other"),
+        ("memory/x", Zone.OWN, "/workspace/memory/x", f"{ROOT}/memory/x"),
+    ],
+)
+def test_a_bind_has_two_names_and_the_operators_is_shown(path, zone, box, host):
+    place = locate(path, replace(LAYOUT, binds=BINDS))
+    assert (place.zone, place.box, place.host) == (zone, box, host)
+    if zone in {Zone.BIND, Zone.BIND_WRITABLE}:
+        assert shown(place.box, replace(LAYOUT, binds=BINDS)) == host
 
 
 def test_the_operator_is_shown_the_path_on_the_machine():

@@ -1,8 +1,9 @@
 from dataclasses import replace
 
 import pytest
-from tests.builders import FACTS, FIT, agent_policy, file_call, without
+from tests.builders import FACTS, FIT, LAYOUT, agent_policy, file_call, without
 
+from bascule.core.confinement import Mount
 from bascule.core.finding import Severity
 from bascule.core.paths import Access
 from bascule.core.policy import SandboxPolicy
@@ -52,7 +53,7 @@ def test_limits_the_machine_cannot_give_are_said_but_do_not_stop():
         ("/etc/hosts", Access.WRITE, Effect.ASK, "path_outside_write"),
         ("/etc/shadow", Access.READ, Effect.DENY, "path_protected"),
         ("/srv/bots/bascule.json5", Access.WRITE, Effect.DENY, "path_protected"),
-        ("/srv/bots/shared/packets/x", Access.READ, Effect.DENY, "not_in_force"),
+        ("/srv/bots/shared/packets/x", Access.READ, Effect.DENY, "path_not_bound"),
     ],
 )
 def test_file_tools_are_held_to_their_reach(path, access, effect, code):
@@ -69,3 +70,13 @@ def test_only_what_the_call_names_is_mounted_and_written_only_if_it_writes():
     assert inside.writable == {"/workspace/workspace", "/workspace/memory", "/workspace/output"}
     read_only = agent_policy(sandbox=SandboxPolicy(workspace_access="ro"))
     assert l2_sandbox.confine(file_call("memory/x", Access.WRITE), read_only).writable == frozenset()
+    binds = (Mount("/srv/a", target="/data/a"), Mount("/srv/b", writable=True, target="/data/b"))
+    bound = agent_policy(layout=replace(LAYOUT, binds=binds), sandbox=SandboxPolicy(workspace_access="ro"))
+    assert l2_sandbox.confine(file_call("memory/x", Access.WRITE), bound).writable == {"/data/b"}
+    assert l2_sandbox.confine(file_call("memory/x"), bound).writable == frozenset()
+
+
+def test_the_agents_directory_may_be_withheld():
+    none = agent_policy(sandbox=SandboxPolicy(workspace_access="none"))
+    assert l2_sandbox.judge(file_call("memory/x"), FACTS, none).code == "workspace_none"
+    assert l2_sandbox.judge(file_call("/etc/hosts"), FACTS, none).code == "path_outside"

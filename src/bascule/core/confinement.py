@@ -23,10 +23,11 @@ class Network(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One operator path made visible in a box at the same path."""
+    """One operator path made visible in a box: at ``target``, or at the same path where that is empty."""
 
     path: str
     writable: bool = False
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bascule.core.confinement import Mount
+
 BOX_ROOT = "/workspace"
 """Where an agent's directory appears inside its boxes; relative paths start here."""
 
@@ -47,6 +49,8 @@ class Zone(StrEnum):
     HOME = "home"
     TOOLS = "tools"
     SHARED = "shared"
+    BIND = "bind"
+    BIND_WRITABLE = "bind-writable"
     DEVICE = "device"
     OUTSIDE = "outside"
     PROTECTED = "protected"
@@ -89,11 +93,13 @@ class Layout:
         home: absolute path of the Bascule home.
         agent_root: absolute path of the agent's directory.
         protected: further absolute paths no agent may name (code, keys).
+        binds: directories and files that policy puts into every box of the agent, each with a target.
     """
 
     home: str
     agent_root: str
     protected: tuple[str, ...] = ()
+    binds: tuple[Mount, ...] = ()
 
 
 def normal(path: str) -> str:
@@ -131,11 +137,40 @@ def locate(path: str, layout: Layout) -> Place:
         inner = plain[len(BOX_ROOT) + 1 :]
         return Place(_inner_zone(inner), plain, layout.agent_root + plain[len(BOX_ROOT) :])
     shared = layout.home + "/shared"
-    if is_within(plain, shared):
-        plain = BOX_SHARED + plain[len(shared) :]
-    if is_within(plain, BOX_SHARED):
-        return Place(Zone.SHARED, plain, shared + plain[len(BOX_SHARED) :])
+    found = _bound(plain, layout) if layout.binds else None
+    if found is None and is_within(plain, shared):
+        found = Place(Zone.SHARED, BOX_SHARED + plain[len(shared) :], plain)
+    if found is None and is_within(plain, BOX_SHARED):
+        host = shared + plain[len(BOX_SHARED) :]
+        bound = _bound(host, layout)
+        found = bound if bound is not None else Place(Zone.SHARED, plain, host)
+    if found is not None:
+        return _above_binds(found, layout)
     return Place(Zone.PROTECTED if _is_protected(plain, layout) else Zone.OUTSIDE, plain, plain)
+
+
+def _bound(plain: str, layout: Layout) -> Place | None:
+    """The place of a path that lies in a bind, under either of its names; of nested ones the innermost counts."""
+    best: tuple[int, Mount, str] | None = None
+    for bind in layout.binds:
+        for root in (bind.target, bind.path):
+            if is_within(plain, root) and (best is None or len(root) > best[0]):
+                best = (len(root), bind, plain[len(root) :])
+    if best is None:
+        return None
+    _, bind, below = best
+    return Place(Zone.BIND_WRITABLE if bind.writable else Zone.BIND, bind.target + below, bind.path + below)
+
+
+def _above_binds(place: Place, layout: Layout) -> Place:
+    """``/workspaces/shared`` itself holds, in a box, the binds below it and nothing else, so it may be looked at."""
+    holds = place.box == BOX_SHARED and any(is_within(bind.target, BOX_SHARED) for bind in layout.binds)
+    return Place(Zone.BIND, place.box, place.host) if holds else place
+
+
+def shown(box: str, layout: Layout) -> str:
+    """Return the operator's path for a box path, for messages; one that lies nowhere stays as it is."""
+    return locate(box, layout).host if box.startswith("/") else box
 
 
 def _inner_zone(inner: str) -> Zone:

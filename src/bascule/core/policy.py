@@ -205,6 +205,23 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerRow:
+    """One direction between two agents that policy speaks of.
+
+    Attributes:
+        sender: who writes.
+        receiver: to whom.
+        send: ``allow``, ``ask``, ``deny``, or empty where the row does not say.
+        where: key of the row, for remedies.
+    """
+
+    sender: AgentId
+    receiver: AgentId
+    send: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One policy, identified by ``version``: the digest of both files' bytes.
 
@@ -220,6 +237,7 @@ class Policy:
         http: where pages and interfaces are served.
         signal: the Signal account, None for none.
         passkey: which yes over HTTP needs a passkey: ``off``, ``risky`` or ``always``; see ``policy/passkeys.py``.
+        peers: which agents may reach which others.
     """
 
     version: str
@@ -233,3 +251,4 @@ class Policy:
     http: HttpPolicy = field(default_factory=HttpPolicy)
     signal: SignalPolicy | None = None
     passkey: str = "off"
+    peers: tuple[PeerRow, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bascule.core.paths import Access, PathUse, Zone
 from bascule.core.verdict import Effect
 
+_BIND_HINT = "list it in sandbox.docker.binds of this agent"
 _OWN_HINT = "write below workspace/, memory/ or output/"
 
 TABLE: dict[tuple[Zone, Access], tuple[Effect, str, str, str]] = {
@@ -19,16 +20,25 @@ TABLE: dict[tuple[Zone, Access], tuple[Effect, str, str, str]] = {
     (Zone.TOOLS, Access.WRITE): (Effect.DENY, "path_tools", "belongs to the operator's tools, read-only", _OWN_HINT),
     (Zone.SHARED, Access.READ): (
         Effect.DENY,
-        "not_in_force",
-        "is shared between agents, and shared directories are not in force",
-        "hand the file over yourself, below the agent's own directory",
+        "path_not_bound",
+        "is shared between agents, and policy binds it into no box of this one",
+        _BIND_HINT,
     ),
     (Zone.SHARED, Access.WRITE): (
         Effect.DENY,
-        "not_in_force",
-        "is shared between agents, and shared directories are not in force",
-        _OWN_HINT,
+        "path_not_bound",
+        "is shared between agents, and policy binds it into no box of this one",
+        _BIND_HINT,
     ),
+    (Zone.BIND, Access.READ): (Effect.ALLOW, "ok", "", ""),
+    (Zone.BIND, Access.WRITE): (
+        Effect.DENY,
+        "path_bind_read_only",
+        "is bound read-only",
+        "end its line in sandbox.docker.binds with :rw",
+    ),
+    (Zone.BIND_WRITABLE, Access.READ): (Effect.ALLOW, "ok", "", ""),
+    (Zone.BIND_WRITABLE, Access.WRITE): (Effect.ALLOW, "ok", "", ""),
     (Zone.DEVICE, Access.READ): (Effect.ALLOW, "ok", "", ""),
     (Zone.DEVICE, Access.WRITE): (Effect.ALLOW, "ok", "", ""),
     (Zone.OUTSIDE, Access.READ): (
@@ -59,11 +69,39 @@ TABLE: dict[tuple[Zone, Access], tuple[Effect, str, str, str]] = {
 """Effect, code, reason (after the path) and remedy for every zone and access; complete, as a test shows."""
 
 
-def strictest_use(uses: tuple[PathUse, ...]) -> tuple[Effect, str, str, str]:
-    """Return effect, code, reason and remedy of the first of the strictest uses; ALLOW for none."""
+_OF_AGENT = frozenset({Zone.OWN, Zone.HOME, Zone.TOOLS})
+_NOT_MOUNTED = (
+    Effect.DENY,
+    "workspace_none",
+    "is the agent's own, and policy mounts none of its directory",
+    "set sandbox.workspaceAccess to ro or rw",
+)
+_READ_ONLY = (
+    Effect.DENY,
+    "path_read_only",
+    "is not to be written, for policy mounts the agent's directory read-only",
+    "set sandbox.workspaceAccess to rw",
+)
+
+
+def _row(use: PathUse, workspace: str) -> tuple[Effect, str, str, str]:
+    if workspace == "none" and use.place.zone in _OF_AGENT:
+        return _NOT_MOUNTED
+    if workspace != "rw" and use.place.zone is Zone.OWN and use.access is Access.WRITE:
+        return _READ_ONLY
+    return TABLE[use.place.zone, use.access]
+
+
+def strictest_use(uses: tuple[PathUse, ...], workspace: str) -> tuple[Effect, str, str, str]:
+    """Return effect, code, reason and remedy of the first of the strictest uses; ALLOW for none.
+
+    Args:
+        uses: every path of a call.
+        workspace: how the agent's own directory is mounted: ``none``, ``ro`` or ``rw``.
+    """
     worst: tuple[Effect, str, str, str] = (Effect.ALLOW, "ok", "", "")
     for use in uses:
-        effect, code, reason, remedy = TABLE[use.place.zone, use.access]
+        effect, code, reason, remedy = _row(use, workspace)
         if effect > worst[0]:
             worst = (effect, code, f"{use.origin}: {use.place.host} {reason}", remedy)
     return worst

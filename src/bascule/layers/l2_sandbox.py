@@ -27,30 +27,31 @@ _OWN = frozenset(f"{BOX_ROOT}/{name}" for name in OWN_DIRECTORIES)
 _NOTHING: frozenset[str] = frozenset()
 
 
-def judge(call: Call, facts: Facts, _policy: AgentPolicy) -> Verdict:
+def judge(call: Call, facts: Facts, policy: AgentPolicy) -> Verdict:
     """May it: the box is in force, and every path a file tool names is one it may reach."""
     missing = facts.missing.get(ENFORCEMENT)
     if missing is not None:
         return deny(NAME, "not_in_force", f"{ENFORCEMENT} is not in force: {missing}", "run: bascule sandbox probe")
     if call.plan is not None or not call.paths:
         return _OK
-    effect, code, reason, remedy = strictest_use(call.paths)
+    effect, code, reason, remedy = strictest_use(call.paths, policy.sandbox.workspace_access)
     if effect is Effect.ALLOW:
         return _OK
     return Verdict(effect, NAME, code, reason, remedy)
 
 
 def confine(call: Call, policy: AgentPolicy) -> Confinement:
-    """How tightly: own directories if the call writes, outside paths it names one by one, and policy's limits."""
+    """How tightly: own directories and binds if the call writes, outside paths one by one, and policy's limits."""
     writes = call.plan is not None or any(use.access is Access.WRITE for use in call.paths)
-    may_write = writes and policy.sandbox.workspace_access == "rw"
+    own = _OWN if policy.sandbox.workspace_access == "rw" else _NOTHING
+    binds = [bind.target for bind in policy.layout.binds if bind.writable]
     outside = {
         use.place.host: use.access is Access.WRITE
         for use in sorted(call.paths, key=lambda use: use.access)
         if use.place.zone is Zone.OUTSIDE
     }
     return Confinement(
-        writable=_OWN if may_write else _NOTHING,
+        writable=own.union(binds) if writes else _NOTHING,
         mounts=frozenset(Mount(path, writable) for path, writable in outside.items()),
         limits=policy.sandbox.limits,
     )

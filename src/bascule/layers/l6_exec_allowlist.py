@@ -30,6 +30,7 @@ NAME = "l6_exec_allowlist"
 TOOLS_REMEDY = "chown it to root and chmod go-w it"
 
 _OK = allow(NAME)
+_WRITTEN = frozenset({Zone.OWN, Zone.BIND_WRITABLE})
 
 
 def judge(call: Call, facts: Facts, policy: AgentPolicy) -> Verdict:
@@ -44,7 +45,7 @@ def judge(call: Call, facts: Facts, policy: AgentPolicy) -> Verdict:
         verdict = _judge_command(command, facts, policy)
         if verdict.effect > worst.effect:
             worst = verdict
-    effect, code, reason, remedy = strictest_use(call.paths)
+    effect, code, reason, remedy = strictest_use(call.paths, policy.sandbox.workspace_access)
     if effect > worst.effect:
         return Verdict(effect, NAME, code, reason, remedy)
     writes = _unwritable(call, policy)
@@ -73,6 +74,9 @@ def _judge_command(command: Command, facts: Facts, policy: AgentPolicy) -> Verdi
             "name a program that is a file of its own",
         )
     in_tools = program.path.startswith(policy.layout.agent_root + "/tools/")
+    if in_tools and policy.sandbox.workspace_access == "none":
+        reason = f"{program.asked} lies in the agent's directory, of which policy mounts nothing"
+        return deny(NAME, "workspace_none", reason, "set sandbox.workspaceAccess to ro or rw")
     if in_tools and facts.tools_unsafe:
         return deny(NAME, "tools_unsafe", f"tools/ is not mounted: {facts.tools_unsafe}", TOOLS_REMEDY)
     if not in_tools and program.path.startswith(policy.layout.home + "/"):
@@ -131,7 +135,7 @@ def _unwritable(call: Call, policy: AgentPolicy) -> Verdict:
         return _OK
     commands = call.plan.commands
     for use in call.paths:
-        if use.command < 0 or use.access is not Access.WRITE or use.place.zone is not Zone.OWN:
+        if use.command < 0 or use.access is not Access.WRITE or use.place.zone not in _WRITTEN:
             continue
         if not writes_of(commands[use.command], policy.exec):
             return deny(

@@ -11,20 +11,44 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bascule.core.paths import BOX_ROOT, SECRET_NAMES, is_within, normal
+from bascule.core.confinement import Mount
+from bascule.core.paths import BOX_ROOT, BOX_SHARED, SECRET_NAMES, is_within, normal
 from bascule.policy.paths import resolve_directory
 
 BLOCKED = (
     "/etc", "/private/etc", "/proc", "/sys", "/dev", "/root", "/boot", "/run", "/var/run", "/private/var/run",
-    "/var/lib/docker",
+    "/var/lib/docker", "/var/lib/containerd", "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
+    "/System", "/Library",
 )  # fmt: skip
-"""Host trees no box ever sees."""
+"""Host trees no box is lent: kernel interfaces, system directories, what services keep."""
 
 BLOCKED_IN_HOME = (*sorted(SECRET_NAMES), ".cargo", ".npm")
 """Names directly below a home directory that hold credentials."""
 
 RESERVED = (BOX_ROOT, "/agent")
 """Container paths that are the agent's own directory."""
+
+OCCUPIED = (
+    "/bin", "/boot", "/canary", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/opt/bascule", "/proc",
+    "/run", "/sbin", "/sys", "/tmp", "/usr", "/var/run", "/var/tmp",  # noqa: S108 -- names inside a box
+)  # fmt: skip
+"""Container paths where something of a box's own stands, or may."""
+
+_HOMES = frozenset({"/home", "/Users"})
+_READ_ONLY_FOR_ALL = f"{BOX_SHARED}/repo"
+_OPTIONS = frozenset({"ro", "rw", "z", "Z", "private", "rprivate", "nosuid", "nodev", "noexec"})
+"""Options of Docker's that a mount may name; all but ``rw`` is so in any case, or does not matter."""
+
+_REASONS = {
+    "malformed": "it is not host:container, host:container:ro or host:container:rw",
+    "non_absolute": "both of its paths must be absolute, or the first begin with shared/",
+    "targets": "{} is a system directory, a home, a socket, or holds keys, state or policy, and is never lent to a box",
+    "covers": "it would bring {} along, which is never lent to a box",
+    "outside_allowed_roots": "{} lies outside the directories that may be lent",
+    "reserved_target": "{} is a place of the box's own",
+    "option": "the option {} is not carried out; ro and rw are",
+    "read_only": "{} is read-only for everybody",
+}
 
 _BLOCKED_ENV = re.compile(
     r"(?i)(?:.*_)?(?:API_?KEY|TOKEN|PASSWORD|PASSWD|PRIVATE_KEY|SECRET|CREDENTIALS?|PASSPHRASE)"
@@ -52,12 +76,16 @@ class BindRules:
         links: snapshot of directory links.
         roots: where sources must lie; None for anywhere that is not blocked.
         reserved_targets: targets within the agent's own directory are allowed.
+        private: trees no box is lent besides :data:`BLOCKED`: the Bascule home, code, keys.
+        lendable: the directory within them whose content may be lent; empty for none.
     """
 
     homes: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     roots: tuple[str, ...] | None = None
     reserved_targets: bool = False
+    private: tuple[str, ...] = ()
+    lendable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +93,18 @@ class BindProblem:
     """Why a mount may not be.
 
     Attributes:
-        kind: ``non_absolute``, ``targets``, ``covers``, ``outside_allowed_roots``, ``reserved_target``, ``malformed``.
+        kind: ``non_absolute``, ``targets``, ``covers``, ``outside_allowed_roots``, ``reserved_target``, ``malformed``,
+            ``option``, ``read_only``.
         path: the blocked path it meets.
     """
 
     kind: str
     path: str
+
+    @property
+    def reason(self) -> str:
+        """The problem in words."""
+        return _REASONS[self.kind].format(self.path[:120])
 
 
 def parse_bind(untrusted_spec: str) -> Bind | None:
@@ -99,6 +133,40 @@ def bind_problem(untrusted_spec: str, rules: BindRules) -> BindProblem | None:
     target = normal(bind.container)
     if not rules.reserved_targets and any(is_within(target, reserved) for reserved in RESERVED):
         return BindProblem("reserved_target", target)
+    return _option_problem(bind, target)
+
+
+def lent(untrusted_spec: str, rules: BindRules) -> Mount | BindProblem:
+    """Return the mount a line of ``binds`` means, or why it may not be; a source ``shared/…`` lies in the home.
+
+    Stricter than :func:`bind_problem`: nothing may be put where a box has something of its own, and a mount that does
+    not end with ``:rw`` is read-only.
+    """
+    spec = f"{rules.lendable}/{untrusted_spec[7:]}" if untrusted_spec.startswith("shared/") else untrusted_spec
+    del untrusted_spec
+    problem = bind_problem(spec, rules)
+    bind = parse_bind(spec)
+    if problem is not None or bind is None:
+        return problem if problem is not None else BindProblem("malformed", spec[:120])
+    source, target = normal(bind.host), normal(bind.container)
+    for place in (*OCCUPIED, *RESERVED, *rules.private):
+        if is_within(target, place) or is_within(place, target):
+            return BindProblem("reserved_target", place)
+    if any(character in path for path in (source, target) for character in ",:"):
+        return BindProblem("malformed", spec[:120])
+    writable = "rw" in bind.options.split(",")
+    if writable and rules.lendable and is_within(source, f"{rules.lendable}/repo"):
+        return BindProblem("read_only", f"{rules.lendable}/repo")
+    return Mount(source, writable, target)
+
+
+def _option_problem(bind: Bind, target: str) -> BindProblem | None:
+    options = bind.options.split(",") if bind.options else []
+    unknown = next((option for option in options if option not in _OPTIONS), None)
+    if unknown is not None or {"ro", "rw"} <= set(options):
+        return BindProblem("option", unknown if unknown is not None else "ro,rw")
+    if "rw" in options and is_within(target, _READ_ONLY_FOR_ALL):
+        return BindProblem("read_only", _READ_ONLY_FOR_ALL)
     return None
 
 
@@ -109,6 +177,13 @@ def _root(root: str, rules: BindRules) -> str:
 def _blocked(source: str, rules: BindRules) -> BindProblem | None:
     if source == "/":
         return BindProblem("covers", "/")
+    if rules.lendable and source != rules.lendable and is_within(source, rules.lendable):
+        return None
+    for path in rules.private:
+        if is_within(source, path):
+            return BindProblem("targets", path)
+        if is_within(path, source):
+            return BindProblem("covers", path)
     homes = dict.fromkeys(name for home in rules.homes for name in (normal(home), _root(home, rules)))
     secrets = [f"{home}/{name}" for home in homes for name in BLOCKED_IN_HOME]
     for path in (*BLOCKED, *secrets):
@@ -117,6 +192,10 @@ def _blocked(source: str, rules: BindRules) -> BindProblem | None:
     for path in (*BLOCKED, *secrets):
         if is_within(path, source):
             return BindProblem("covers", path)
+    above, _, name = source.rpartition("/")
+    is_home = above in _HOMES or source in _HOMES
+    if is_home or name.endswith(".sock") or not SECRET_NAMES.isdisjoint(source.split("/")):
+        return BindProblem("targets", source)
     return None
 
 

@@ -13,9 +13,9 @@ from bascule.core.confinement import Limits
 from bascule.core.errors import Malformed
 from bascule.core.finding import Finding, Severity
 from bascule.core.policy import Backend, DockerPolicy, SandboxPolicy
-from bascule.policy.binds import BindRules, bind_problem, filter_env
+from bascule.policy.binds import filter_env
 from bascule.policy.json5 import Document, Path, dotted
-from bascule.policy.places import Places
+from bascule.policy.lending import Lines
 from bascule.policy.schema.sandbox import Docker, Prune, Sandbox
 
 _BACKENDS = {None: Backend.BUBBLEWRAP, "bubblewrap": Backend.BUBBLEWRAP, "docker": Backend.DOCKER}
@@ -63,7 +63,7 @@ def is_sandboxed(box: Sandbox) -> bool:
 
 
 def sandbox_policy(
-    source: BoxSource, wall_seconds: Sequence[int], document: Document, places: Places
+    source: BoxSource, wall_seconds: Sequence[int], document: Document
 ) -> tuple[SandboxPolicy, tuple[Finding, ...]]:
     """Return an agent's box rules.
 
@@ -71,16 +71,14 @@ def sandbox_policy(
         source: its sections.
         wall_seconds: further time limits, such as ``tools.exec.timeoutSec``.
         document: the file, for places in messages.
-        places: the home.
 
     Raises:
-        Malformed: ``policy_schema``, a backend or network that is not carried out, or a mount that may never be.
+        Malformed: ``policy_schema``, a backend, a network or a key that is not carried out.
     """
     box = merged(source)
     path = source.own_path if document_has(document, source.own_path) else source.shared_path
     if box.backend not in _BACKENDS:
         raise _refuse(document, (*path, "backend"), f"the backend {box.backend} is not carried out", "use bubblewrap")
-    _check_binds(source, document, places)
     if box.backend == "docker":
         _check_docker(box, document, path)
     findings: list[Finding] = []
@@ -203,21 +201,12 @@ def _least(said: Sequence[int | None], base: int) -> int:
     return min((number for number in said if number), default=base)
 
 
-def _check_binds(source: BoxSource, document: Document, places: Places) -> None:
-    box = merged(source)
-    docker = box.docker if box.docker is not None else Docker()
-    roots = None
-    if not docker.dangerously_allow_external_bind_sources:
-        roots = (places.agent_root(source.agent), f"{places.home}/shared")
-    homes = (places.user_home,) if places.user_home else ()
-    reserved = bool(docker.dangerously_allow_reserved_container_targets)
-    rules = BindRules(homes, places.links, roots, reserved_targets=reserved)
-    for box_section, path in ((source.shared, source.shared_path), (source.own, source.own_path)):
-        for index, spec in enumerate((box_section.docker.binds if box_section.docker else None) or ()):
-            problem = bind_problem(spec, rules)
-            if problem is not None:
-                what = f"the mount {spec[:120]!r} may not be ({problem.kind}: {problem.path[:120]})"
-                raise _refuse(document, (*path, "docker", "binds", index), what, "mount something else")
+def bind_lines(source: BoxSource) -> Lines:
+    """Return the ``binds`` that count for an agent; under scope ``shared`` its own do not."""
+    scope = source.own.scope if source.own.scope is not None else source.shared.scope
+    sections = [(source.shared, source.shared_path)]
+    sections += [(source.own, source.own_path)] if scope != "shared" else []
+    return [((*path, "docker", "binds"), (box.docker.binds if box.docker else None) or ()) for box, path in sections]
 
 
 def _refuse(document: Document, path: Path, problem: str, remedy: str) -> Malformed:

@@ -17,12 +17,14 @@ from bascule.core.ids import AgentId
 from bascule.core.paths import Layout
 from bascule.core.policy import AgentPolicy, ModelProvider, Operator, Policy, Quota
 from bascule.policy.approvals_file import Approvals, read_approvals, rules_for
-from bascule.policy.boxrules import BoxSource, is_sandboxed, merged, sandbox_policy
+from bascule.policy.boxrules import BoxSource, bind_lines, is_sandboxed, merged, sandbox_policy
 from bascule.policy.egressrules import EgressSource, egress_policy
 from bascule.policy.execrules import Source, exec_policy
 from bascule.policy.inventory import config_findings, tool_findings
 from bascule.policy.json5 import Document, Path, dotted
+from bascule.policy.lending import agent_binds, shared_binds
 from bascule.policy.paths import PathNames
+from bascule.policy.peers import peer_rows
 from bascule.policy.places import Places
 from bascule.policy.schema import ours
 from bascule.policy.schema.agents import Defaults, Entry, ModelChoice
@@ -85,6 +87,8 @@ def compile_policy(
     for agent, entry, path in agents_of(config, document):
         agents[agent], found = _agent(agent, entry, path, given)
         findings += found
+    peers = peer_rows(config, document, agents)
+    findings += shared_binds(agents, peers)
     people = {name: _person(name, person, document) for name, person in (config.operators or {}).items()}
     approval_seconds = config.approvals.timeout_seconds if config.approvals else None
     passkey = config.approvals.passkey if config.approvals else None
@@ -105,6 +109,7 @@ def compile_policy(
         http=http,
         signal=signal,
         passkey="off" if passkey is None else passkey,
+        peers=peers,
     )
     unique = dict.fromkeys(findings)
     return policy, tuple(sorted(unique, key=lambda finding: (-finding.severity, finding.check, finding.detail)))
@@ -150,7 +155,8 @@ def _agent(agent: AgentId, entry: Entry, path: Path, given: _Given) -> tuple[Age
     rules = rules_for(given.approvals, agent, PathNames(root, places.user_home, places.links))
     sources = (Source("tools.exec", shared.exec_), Source(f"{dotted(path)}.tools.exec", own.exec_))
     exec_rules, exec_findings = exec_policy(agent, sources, rules, given.approvals)
-    sandbox, box_findings = sandbox_policy(box, _timeouts(shared.exec_, own.exec_), given.document, places)
+    sandbox, box_findings = sandbox_policy(box, _timeouts(shared.exec_, own.exec_), given.document)
+    binds, bind_findings = agent_binds(agent, bind_lines(box), given.document, places)
     egress, egress_findings = egress_policy(EgressSource(agent, config.egress, sandbox.network), given.document)
     if sandbox.network == "bridge":
         sandbox = replace(sandbox, network="proxy")
@@ -163,7 +169,7 @@ def _agent(agent: AgentId, entry: Entry, path: Path, given: _Given) -> tuple[Age
         exec_rules,
         sandbox,
         _quota((config.quota, defaults.quota, entry.quota)),
-        Layout(places.home, root, places.protected),
+        Layout(places.home, root, places.protected, binds),
         _prompts(agent, DEFAULT_PROMPTS if prompts is None else prompts, path, given),
         (f"{root}/MEMORY.md",),
         dotted(path),
@@ -172,6 +178,7 @@ def _agent(agent: AgentId, entry: Entry, path: Path, given: _Given) -> tuple[Age
     found = (
         *exec_findings,
         *box_findings,
+        *bind_findings,
         *egress_findings,
         *tool_findings(compiled, shared, own, given.bundles, places),
     )

@@ -37,7 +37,7 @@ class Edit:
     async def bind(self, _args: Mapping[str, Json], intent: Intent, _policy: AgentPolicy, key: BoxKey) -> Bound:
         """Bind the content the edit is about; a file outside is not opened before the operator said yes."""
         place = intent.paths[0].place
-        if place.zone is not Zone.OWN:
+        if place.zone not in {Zone.OWN, Zone.BIND_WRITABLE}:
             return Bound(intent, {})
         sha256 = await (await self._boxes.files(key)).identify(place.box)
         if not sha256:
