@@ -310,7 +310,7 @@ def test_secrets_are_masked_and_results_cut_to_the_limit():
 
 def test_the_result_carries_the_label_of_the_call_that_fetched_it():
     outcome = House().cross("read", {"path": "memory/x"}).outcome
-    assert outcome.label.sources == {"operator", "file:/workspace/memory/x"}
+    assert outcome.label.sources == {"operator", f"file:{LAYOUT.agent_root}/memory/x"}
 
 
 def test_the_card_tells_the_whole_call():

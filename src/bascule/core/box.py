@@ -31,6 +31,7 @@ class ProgramRun:
         drop_stdout: standard output goes to ``/dev/null``.
         drop_stderr: standard error goes to ``/dev/null``.
         network: what the box reaches: nothing, or the one address behind which the agent's proxy answers.
+        bare: nothing of the agent's own directory is mounted.
     """
 
     argv: tuple[str, ...]
@@ -42,6 +43,7 @@ class ProgramRun:
     drop_stdout: bool = False
     drop_stderr: bool = False
     network: Network = Network.NONE
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

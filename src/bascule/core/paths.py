@@ -42,6 +42,13 @@ KERNEL_ROOTS = ("/proc", "/sys", "/dev", "/run", "/var/run", "/boot")
 """Trees that are interfaces to the kernel or to services, not files."""
 
 
+OCCUPIED = (
+    "/bin", "/boot", "/canary", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/opt/bascule", "/proc",
+    "/run", "/sbin", "/sys", "/tmp", "/usr", "/var/run", "/var/tmp",  # noqa: S108 -- names inside a box
+)  # fmt: skip
+"""Box paths where something of a box's own stands, or may; nothing of the operator's is put there."""
+
+
 class Zone(StrEnum):
     """What a path is to one agent."""
 
@@ -166,6 +173,18 @@ def _above_binds(place: Place, layout: Layout) -> Place:
     """``/workspaces/shared`` itself holds, in a box, the binds below it and nothing else, so it may be looked at."""
     holds = place.box == BOX_SHARED and any(is_within(bind.target, BOX_SHARED) for bind in layout.binds)
     return Place(Zone.BIND, place.box, place.host) if holds else place
+
+
+def respelled(pattern: str, layout: Layout) -> tuple[str, str, str]:
+    """Return a path or pattern as a box spells it, with the beginning that was put in, and the one it stands for.
+
+    Both beginnings are empty for one that is in the box's spelling already. Of nested places the innermost counts.
+    """
+    pairs = [(bind.path, bind.target) for bind in layout.binds]
+    for host, box in sorted([*pairs, (layout.agent_root, BOX_ROOT)], key=lambda pair: -len(pair[0])):
+        if pattern.startswith(host + "/"):
+            return box + pattern[len(host) :], box, host
+    return pattern, "", ""
 
 
 def shown(box: str, layout: Layout) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bascule.core.confinement import Mount
-from bascule.core.paths import BOX_ROOT, BOX_SHARED, SECRET_NAMES, is_within, normal
+from bascule.core.paths import BOX_ROOT, BOX_SHARED, OCCUPIED, SECRET_NAMES, is_within, normal
 from bascule.policy.paths import resolve_directory
 
 BLOCKED = (
@@ -27,12 +27,6 @@ BLOCKED_IN_HOME = (*sorted(SECRET_NAMES), ".cargo", ".npm")
 
 RESERVED = (BOX_ROOT, "/agent")
 """Container paths that are the agent's own directory."""
-
-OCCUPIED = (
-    "/bin", "/boot", "/canary", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/opt/bascule", "/proc",
-    "/run", "/sbin", "/sys", "/tmp", "/usr", "/var/run", "/var/tmp",  # noqa: S108 -- names inside a box
-)  # fmt: skip
-"""Container paths where something of a box's own stands, or may."""
 
 _HOMES = frozenset({"/home", "/Users"})
 _READ_ONLY_FOR_ALL = f"{BOX_SHARED}/repo"

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -60,7 +60,12 @@ UNAVAILABLE = {
 
 
 async def connect(
-    channel: socket.socket, setup: Setup, *, seconds: float, operation_seconds: float = 30.0
+    channel: socket.socket,
+    setup: Setup,
+    *,
+    seconds: float,
+    operation_seconds: float = 30.0,
+    name: Callable[[str], str] = str,
 ) -> WorkerFiles:
     """Send a fresh worker its set-up and wait for its self-test.
 
@@ -69,12 +74,13 @@ async def connect(
         setup: roots, canary, limits.
         seconds: how long the worker may take to start.
         operation_seconds: how long each operation may take; the largest file must be hashed within it.
+        name: what a person calls a box path.
 
     Raises:
         Unavailable: as :func:`bascule.sandboxes.line.greet`.
     """
     line, hello = await greet(channel, setup, seconds)
-    return WorkerFiles(line, hello, setup.limits, operation_seconds)
+    return WorkerFiles(line, hello, setup.limits, operation_seconds, name)
 
 
 class WorkerFiles:
@@ -84,8 +90,11 @@ class WorkerFiles:
     conversation: ``dead`` is then True and every later operation raises :class:`Unavailable` ``worker_dead``.
     """
 
-    def __init__(self, line: Line, hello: Hello, limits: WorkerLimits, seconds: float) -> None:
+    def __init__(
+        self, line: Line, hello: Hello, limits: WorkerLimits, seconds: float, name: Callable[[str], str]
+    ) -> None:
         """Use :func:`connect`."""
+        self._name = name
         self._line = line
         self._hello = hello
         self._limits = limits
@@ -229,9 +238,9 @@ class WorkerFiles:
                 raise FrameError("neither ok nor no")
             code = fields[1].decode("ascii", "replace")
             if code in MALFORMED:
-                raise Malformed(code, f"{_shown(subject)} {MALFORMED[code]}")
+                raise Malformed(code, f"{_shown(self._name(subject))} {MALFORMED[code]}")
             if code in UNAVAILABLE:
-                raise Unavailable(code, f"{_shown(subject)} {UNAVAILABLE[code]}")
+                raise Unavailable(code, f"{_shown(self._name(subject))} {UNAVAILABLE[code]}")
             raise FrameError("a code nobody knows")
 
     @contextmanager
@@ -245,7 +254,7 @@ class WorkerFiles:
 
     def _cap(self, path: str, size: int) -> None:
         if size > self._limits.write_bytes:
-            raise Malformed("file_too_large", f"{_shown(path)} {MALFORMED['file_too_large']}")
+            raise Malformed("file_too_large", f"{_shown(self._name(path))} {MALFORMED['file_too_large']}")
 
 
 def _sha256(content: bytes) -> bytes:

@@ -12,6 +12,7 @@ from bascule.core.errors import Unavailable
 from bascule.core.paths import BOX_ROOT, OWN_DIRECTORIES
 from bascule.core.policy import AgentPolicy
 from bascule.core.posture import Posture
+from bascule.sandboxes.bound import is_bare
 from bascule.sandboxes.hello import Expected, Hello, Root, posture
 from bascule.sandboxes.warden.client import Measurement
 from bascule.sandboxes.warden.stage import granted_binds
@@ -53,8 +54,9 @@ class Unfit(Unavailable):
 def roots(policy: AgentPolicy, mounts: tuple[Mount, ...], *, writable: bool) -> tuple[Root, ...]:
     """The places a worker may use, as it sees them."""
     granted = granted_binds(mounts, f"{policy.layout.home}/shared")
+    own = () if is_bare(policy) else OWN_DIRECTORIES
     return (
         Root(BOX_ROOT),
-        *(Root(f"{BOX_ROOT}/{name}", writable) for name in OWN_DIRECTORIES),
+        *(Root(f"{BOX_ROOT}/{name}", writable) for name in own),
         *(Root(bind.target, bind.writable) for bind in granted),
     )

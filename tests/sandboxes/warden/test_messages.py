@@ -161,16 +161,30 @@ HERE = Territory("/home/op/.bascule", ("/opt/code",))
     ],
 )
 def test_mount_of_what_is_nobodys_to_grant_is_refused(path: str) -> None:
-    HERE.check_mount("/srv/data", writable=True)
-    HERE.check_mount("/etc", writable=False)
-    HERE.check_mount("/home/op/.bascule/shared/packets", writable=True)
+    HERE.check_mount(Mount("/srv/data", True))
+    HERE.check_mount(Mount("/etc", False))
+    HERE.check_mount(Mount("/home/op/.bascule/shared/packets", True))
     with pytest.raises(Malformed):
-        HERE.check_mount(path, writable=False)
+        HERE.check_mount(Mount(path, False))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/workspace", "/workspace/memory", "/usr", "/usr/lib/x", "/etc", "/tmp/x", "/run/bascule", "/opt", "/proc/1",
+        "/home/op/.bascule/agents/one", "/home/op", "/opt/code", "/canary", "/opt/bascule/x",
+    ],
+)  # fmt: skip
+def test_nothing_is_put_where_a_box_has_something_of_its_own(target: str) -> None:
+    HERE.check_mount(Mount("/srv/data", target="/workspaces/shared/data"))
+    HERE.check_mount(Mount("/srv/data", target="/mnt/data"))
+    with pytest.raises(Malformed):
+        HERE.check_mount(Mount("/srv/data", target=target))
 
 
 def test_what_holds_secrets_is_never_given_to_be_written() -> None:
     with pytest.raises(Malformed):
-        HERE.check_mount("/etc", writable=True)
+        HERE.check_mount(Mount("/etc", True))
 
 
 @pytest.mark.parametrize(

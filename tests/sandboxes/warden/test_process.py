@@ -57,7 +57,7 @@ def run(**change: object) -> bytes:
     body = {
         "id": 5, "op": "run", "agent": ONE, "argv": ["true"], "program": "/usr/bin/true", "sha256": "0" * 64,
         "kind": "native", "interpreter": "", "needs": [], "writable": False, "mounts": [], "limits": limits,
-        "proxy": False,
+        "proxy": False, "bare": False,
     }  # fmt: skip
     return json.dumps(body | change).encode()
 
@@ -74,7 +74,7 @@ def run(**change: object) -> bytes:
         ({"agent": "nobody"}, 3, "agent_unknown"),
         ({"program": "/usr/bin/none-such"}, 3, "program_missing"),
         ({"program": "/bin/true"}, 3, "program_changed"),
-        ({"mounts": [{"path": "/etc/shadow", "writable": False}]}, 3, "mount_refused"),
+        ({"mounts": [{"path": "/etc/shadow", "target": "", "writable": False}]}, 3, "mount_refused"),
         ({"needs": ["/proc/kcore"]}, 3, "mount_refused"),
         ({"uid": 0}, 3, "warden_fields"),
     ],

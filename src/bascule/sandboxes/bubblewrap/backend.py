@@ -17,10 +17,12 @@ from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
 from bascule.core.confinement import Mount
 from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import AgentId, cli_session
+from bascule.core.paths import shown
 from bascule.core.policy import AgentPolicy
 from bascule.core.ports import Files, WayOut
 from bascule.core.posture import Posture
 from bascule.sandboxes.attendance import check_ways
+from bascule.sandboxes.bound import bound, is_bare, standing_mounts
 from bascule.sandboxes.bubblewrap.pipeline import Pipeline
 from bascule.sandboxes.files import WorkerFiles, connect
 from bascule.sandboxes.fitness import Unfit, held_against, roots
@@ -92,9 +94,9 @@ class BubblewrapBoxes:
         Raises:
             Unavailable: a box could not be made; nothing ran.
         """
-        self._policy(request.key.agent)
+        policy = self._policy(request.key.agent)
         check_ways(request, self._way)
-        return await Pipeline(self._client, request, self._way).run()
+        return await Pipeline(self._client, bound(request, policy), self._way).run()
 
     async def posture(self, agent: AgentId, *, fresh: bool = False) -> Posture:
         """Return the self-test of the agent's newest box, starting one if none runs; ``fresh`` measures it again.
@@ -185,10 +187,18 @@ class BubblewrapBoxes:
     async def _start(self, key: BoxKey, mounts: tuple[Mount, ...]) -> _Worker:
         policy = self._policy(key.agent)
         writable = policy.sandbox.workspace_access == "rw"
-        ours, box = await self._box(StartWorker(0, key.agent, writable, mounts, policy.sandbox.limits))
+        mounts = standing_mounts(policy, mounts)
+        request = StartWorker(0, key.agent, writable, mounts, policy.sandbox.limits, is_bare(policy))
+        ours, box = await self._box(request)
         try:
             setup = Setup(roots(policy, mounts, writable=writable), BOX_CANARY)
-            files = await connect(ours, setup, seconds=_START_SECONDS, operation_seconds=_OPERATION_SECONDS)
+            files = await connect(
+                ours,
+                setup,
+                seconds=_START_SECONDS,
+                operation_seconds=_OPERATION_SECONDS,
+                name=lambda box: shown(box, policy.layout),
+            )
         except BaseException:
             await asyncio.shield(self._end(None, box))
             raise

@@ -228,4 +228,5 @@ def program_request(run: ProgramRun, request: PipelineRequest) -> RunProgram:
         run.mounts,
         request.limits,
         proxy=run.network is Network.PROXY,
+        bare=run.bare,
     )

@@ -10,21 +10,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
 from bascule.core.confinement import Mount
 from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import AgentId, cli_session
+from bascule.core.paths import shown
 from bascule.core.policy import AgentPolicy
 from bascule.core.ports import Files, WayOut
 from bascule.core.posture import Posture
 from bascule.sandboxes.attendance import check_ways
+from bascule.sandboxes.bound import bound, is_bare, standing_mounts
 from bascule.sandboxes.bubblewrap.pipeline import Pipeline
 from bascule.sandboxes.docker.line import ContainerLine
 from bascule.sandboxes.docker.place import Place
@@ -116,19 +117,20 @@ class DockerBoxes:
         check_ways(request, None)
         mounts = tuple(dict.fromkeys(mount for run in request.runs for mount in run.mounts))
         tools = await self._client.tools(request.key.agent)
-        root = f"{self._policy(request.key.agent).layout.agent_root}/tools/"
+        rules = self._policy(request.key.agent)
+        root = f"{rules.layout.agent_root}/tools/"
         if tools and any(path.startswith(root) for run in request.runs for path in (run.program.path, *run.needs)):
             raise Unavailable("tools_unsafe", "tools/ is not mounted, for an agent could change it")
         if mounts:
             alone = await self._start(request.key, mounts, tools)
             try:
-                return await Pipeline(alone.line, request).run()
+                return await Pipeline(alone.line, bound(request, rules)).run()
             finally:
                 await asyncio.shield(self._end(alone))
         container = await self._standing(request.key, tools)
         async with container.turn:
             try:
-                return await Pipeline(container.line, request).run()
+                return await Pipeline(container.line, bound(request, rules)).run()
             finally:
                 container.used = self._clock()
                 await asyncio.shield(self._clear(container))
@@ -272,9 +274,11 @@ class DockerBoxes:
             return made
 
     def _digest(self, agent: AgentId, tools: str) -> str:
-        box = self._policy(agent).sandbox
-        seen = [box.docker.image, box.docker.cpus, box.workspace_access, not tools, box.limits.memory_bytes]
-        return hashlib.sha256(json.dumps([*seen, box.limits.pids, self._uids[agent]]).encode()).hexdigest()
+        """Identify all that a container is made from; how long it is kept is looked up anew each time."""
+        rules = self._policy(agent)
+        docker = replace(rules.sandbox.docker, idle_seconds=0, age_seconds=0)
+        seen = (replace(rules.sandbox, docker=docker), rules.layout, not tools, self._uids[agent])
+        return hashlib.sha256(repr(seen).encode()).hexdigest()
 
     async def _start(self, key: BoxKey, mounts: tuple[Mount, ...], tools: str) -> _Container:
         rules = self._policy(key.agent)
@@ -282,8 +286,8 @@ class DockerBoxes:
         box = rules.sandbox
         with Place(Path(rules.layout.home) / "state" / "boxes") as place:
             request = Contain(
-                0, key.agent, place.name, box.docker.image, digest, box.workspace_access == "rw", mounts,
-                box.limits, box.docker.cpus,
+                0, key.agent, place.name, box.docker.image, digest, box.workspace_access == "rw",
+                standing_mounts(rules, mounts), box.limits, box.docker.cpus, is_bare(rules),
             )  # fmt: skip
             measured = (await self._client.contain(request)).measured
             try:
@@ -303,8 +307,15 @@ class DockerBoxes:
             return container.files
         rules = self._policy(container.key.agent)
         ours = await self._begin_worker(container)
-        setup = Setup(roots(rules, mounts, writable=rules.sandbox.workspace_access == "rw"), BOX_CANARY)
-        files = await connect(ours, setup, seconds=_START_SECONDS, operation_seconds=_OPERATION_SECONDS)
+        given = standing_mounts(rules, mounts)
+        setup = Setup(roots(rules, given, writable=rules.sandbox.workspace_access == "rw"), BOX_CANARY)
+        files = await connect(
+            ours,
+            setup,
+            seconds=_START_SECONDS,
+            operation_seconds=_OPERATION_SECONDS,
+            name=lambda box: shown(box, rules.layout),
+        )
         uid = self._uids[container.key.agent]
         found = held_against(files.hello, container.measured, uid, self._gateway_uid)
         if found.problems:

@@ -21,7 +21,7 @@ from bascule.sandboxes.seccomp import box_filter
 from bascule.sandboxes.warden.client import Exit, RunningBox, WardenClient
 from bascule.sandboxes.warden.contents import program_command
 from bascule.sandboxes.warden.messages import LARGEST_MESSAGE, RunProgram
-from bascule.sandboxes.warden.stage import granted_binds
+from bascule.sandboxes.warden.stage import by_both_names, granted_binds
 from bascule.sandboxes.warden.values import limits_json
 
 CODES = frozenset(
@@ -84,8 +84,8 @@ class ContainerLine(WardenClient):
         self._asked_to_run.add(number)
         command = program_command(request, self._agent_root)
         own = OWN_DIRECTORIES if request.writable else ()
-        places = (BOX_ROOT, self._agent_root)
-        granted = granted_binds(request.mounts, self._shared)
+        places = (BOX_ROOT,) if request.bare else (BOX_ROOT, self._agent_root)
+        granted = granted_binds(by_both_names(request.mounts), self._shared)
         order = {
             "id": number,
             "op": "run",

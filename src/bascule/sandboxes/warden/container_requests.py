@@ -1,7 +1,7 @@
 """The part of the warden's language that is about containers: make one, remove some, list them, look at ``tools/``.
 
 Stops: a gateway that was taken over asking Docker for anything but an agent's own container: there is no field for an
-option of Docker's, an image's id, a mount target, a uid, a command or an environment.
+option of Docker's, an image's id, a uid, a command or an environment, and no mount target where a box has its own.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ class Contain:
         image: name in the home's record of images.
         digest: of the configuration it is made from, kept as a label.
         writable: the agent's own directories are writable.
-        mounts: operator paths, for a container that lasts for one call.
+        mounts: operator paths: those of every box of the agent, and for a container that lasts for one call its own.
         limits: of all its programs together.
         cpus: processors, in thousandths.
+        bare: nothing of the agent's own directory is in it.
     """
 
     id: int
@@ -48,6 +49,7 @@ class Contain:
     mounts: tuple[Mount, ...]
     limits: Limits
     cpus: int
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,9 @@ class CheckTools:
 ContainerRequest: TypeAlias = Contain | Discharge | ListContainers | CheckTools
 
 FIELDS: Mapping[str, frozenset[str]] = {
-    "contain": frozenset({"id", "op", "agent", "place", "image", "digest", "writable", "mounts", "limits", "cpus"}),
+    "contain": frozenset(
+        {"id", "op", "agent", "place", "image", "digest", "writable", "mounts", "limits", "cpus", "bare"}
+    ),
     "discharge": frozenset({"id", "op", "agent", "place"}),
     "containers": frozenset({"id", "op"}),
     "tools": frozenset({"id", "op", "agent"}),
@@ -115,6 +119,7 @@ def build(operation: str, fields: Mapping[str, Json]) -> ContainerRequest:
         values.mounts(fields["mounts"]),
         values.limits(fields["limits"]),
         cpus,
+        values.boolean(fields, "bare"),
     )
 
 
@@ -143,4 +148,5 @@ def write_body(request: ContainerRequest) -> dict[str, Json]:
         "mounts": values.mounts_json(request.mounts),
         "limits": values.limits_json(request.limits),
         "cpus": request.cpus,
+        "bare": request.bare,
     }

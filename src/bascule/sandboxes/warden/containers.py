@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from pathlib import Path
 from bascule.core.canonical import Json
 from bascule.core.errors import BasculeError, Malformed, Unavailable
 from bascule.core.ids import AgentId
-from bascule.core.paths import BOX_ROOT
+from bascule.core.paths import BOX_ROOT, is_within
 from bascule.linux.calls import open_without_links
 from bascule.sandboxes.docker.argv import (
     LABEL_AGENT,
@@ -27,6 +28,7 @@ from bascule.sandboxes.docker.argv import (
     LABEL_PLACE,
     LABEL_WARDEN,
     PLACE,
+    SCRATCHES,
     Container,
     container_body,
 )
@@ -38,7 +40,16 @@ from bascule.sandboxes.warden.container_requests import Contain, Discharge, List
 from bascule.sandboxes.warden.endings import Endings, group_of
 from bascule.sandboxes.warden.errands import Errands
 from bascule.sandboxes.warden.limits import in_force
-from bascule.sandboxes.warden.stage import BOX_CANARY, BOX_CODE, Agent, Bind, granted_binds, own_binds, secrets_in
+from bascule.sandboxes.warden.stage import (
+    BOX_CANARY,
+    BOX_CODE,
+    Agent,
+    Bind,
+    by_both_names,
+    granted_binds,
+    own_binds,
+    secrets_in,
+)
 from bascule.sandboxes.warden.tightening import Source, tighten
 
 _REMOVAL_SECONDS = 15.0
@@ -112,10 +123,11 @@ class Containers:
         """
         engine = self._engine()
         for mount in request.mounts:
-            self.config.territory.check_mount(mount.path, writable=mount.writable)
+            self.config.territory.check_mount(mount)
         image = self._image(request.image)
-        granted = granted_binds(request.mounts, f"{self.config.home}/shared")
-        binds = (*granted, *self._binds(request, agent))
+        agent = replace(agent, bare=request.bare)
+        granted = granted_binds(by_both_names(request.mounts), f"{self.config.home}/shared")
+        binds = tuple(_shut_in_scratch(bind) for bind in (*granted, *self._binds(request, agent)))
         sources = [_open(bind) for bind in binds]
         try:
             self._sweep(engine)
@@ -123,7 +135,7 @@ class Containers:
                 image.id,
                 agent.uid,
                 binds,
-                () if agent.tools_safe else tuple(f"{place}/tools" for place in (BOX_ROOT, agent.root)),
+                _covered(agent),
                 request.limits,
                 request.cpus,
                 min(_SCRATCH_BYTES, request.limits.memory_bytes),
@@ -264,6 +276,21 @@ class Containers:
         return {"containers": rows}
 
 
+def _shut_in_scratch(bind: Bind) -> Bind:
+    """Make read-only what stands in a scratch place: of what lies there a program may write all that its mount lets it.
+
+    Only the operator's name of a directory can lie there, and only of a home below ``/tmp``; by its name in the box it
+    is written as ever.
+    """
+    return replace(bind, writable=False) if any(is_within(bind.target, place) for place in SCRATCHES) else bind
+
+
+def _covered(agent: Agent) -> tuple[str, ...]:
+    if agent.bare:
+        return (BOX_ROOT,)
+    return () if agent.tools_safe else tuple(f"{place}/tools" for place in (BOX_ROOT, agent.root))
+
+
 def _labels(found: Mapping[str, object]) -> Mapping[str, str]:
     labels = found.get("Labels")
     return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, Mapping) else {}
@@ -276,4 +303,8 @@ def _open(bind: Bind) -> Source:
         descriptor = open_without_links(bind.source, os.O_PATH)
     except OSError as error:
         raise Unavailable("box_source", f"{bind.source}: {os.strerror(error.errno or 0)}") from None
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        os.close(descriptor)
+        raise Unavailable("box_source", f"{bind.source} is neither a regular file nor a directory")
     return Source(descriptor, bind)

@@ -17,7 +17,16 @@ from bascule.sandboxes.bubblewrap.argv import ENVIRONMENT
 from bascule.sandboxes.resident.closure import Closures, both_names
 from bascule.sandboxes.warden.config import WardenConfig
 from bascule.sandboxes.warden.messages import RunProgram, StartWorker
-from bascule.sandboxes.warden.stage import Agent, Bind, Stage, Supplies, granted_binds, program_stage, worker_stage
+from bascule.sandboxes.warden.stage import (
+    Agent,
+    Bind,
+    Stage,
+    Supplies,
+    by_both_names,
+    granted_binds,
+    program_stage,
+    worker_stage,
+)
 from bascule.sandboxes.way import BUNDLE, BUNDLES, environment
 
 _LARGEST_SCRATCH = 64 << 20
@@ -76,7 +85,7 @@ def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures
     """
     territory = config.territory
     for mount in request.mounts:
-        territory.check_mount(mount.path, writable=mount.writable)
+        territory.check_mount(mount)
     found = Found()
     territory.check_program(request.program, request.agent)
     tools: list[str] = []
@@ -98,7 +107,7 @@ def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures
             )
         found.add(request.interpreter)
     bundle = certificates() if request.proxy else ""
-    granted = granted_binds(request.mounts, f"{config.home}/shared")
+    granted = granted_binds(by_both_names(request.mounts, request.argv[1:]), f"{config.home}/shared")
     data = (Bind(bundle, BUNDLE),) if bundle else ()
     return program_stage(
         agent,
@@ -119,6 +128,8 @@ def _add_program(path: str, found: Found, agent: Agent, tools: list[str], closur
     if not is_within(path, agent.root):
         found.add_with_libraries(path, closures)
         return
+    if agent.bare:
+        raise Malformed("program_refused", f"{path[:200]} lies in a directory of which this box holds nothing")
     if not agent.tools_safe:
         raise Unavailable("tools_unsafe", "tools/ is not mounted, for an agent could change it")
     _add_libraries(found, path, closures)
@@ -143,7 +154,7 @@ def of_worker(request: StartWorker, agent: Agent, config: WardenConfig, closures
         Unavailable: Python or one of its libraries is missing.
     """
     for mount in request.mounts:
-        config.territory.check_mount(mount.path, writable=mount.writable)
+        config.territory.check_mount(mount)
     found = Found()
     found.files[config.library] = config.library
     for path in (config.python, *config.extensions):

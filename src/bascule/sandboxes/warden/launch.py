@@ -223,6 +223,7 @@ def _lay_out(stage: Stage, mounts: list[OpenMount]) -> None:
         _cover(STAGE + place)
     for place, content in stage.files.items():
         if not os.path.lexists(STAGE + place):
+            os.makedirs(os.path.dirname(STAGE + place), 0o755, exist_ok=True)
             with open(STAGE + place, "x", encoding="utf-8") as file:
                 file.write(content)
     for place, target in stage.links.items():

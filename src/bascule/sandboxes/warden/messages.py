@@ -1,9 +1,10 @@
 """The warden's language: a few requests, every field checked, nothing else understood.
 
-Stops: a gateway that was taken over asking the warden for more than a box: there is no field for a mount target, a
-uid, a capability, an environment or a host command, and paths that name the home, secrets, kernel interfaces or a
-foreign agent are refused before anything is opened. Does not stop such a gateway running the programs that exist, as an
-agent, on paths an operator could grant: for that it must first get past the gate it contains.
+Stops: a gateway that was taken over asking the warden for more than a box: there is no field for a uid, a capability,
+an environment or a host command, and paths that name the home, secrets, kernel interfaces or a foreign agent, and mount
+targets where a box has something of its own, are refused before anything is opened. Does not stop such a gateway
+running the programs that exist, as an agent, on paths an operator could grant: for that it must first get past the gate
+it contains.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from bascule.core.canonical import Json, read_arguments
 from bascule.core.confinement import Limits, Mount
 from bascule.core.errors import Malformed
 from bascule.core.ids import AgentId
-from bascule.core.paths import KERNEL_ROOTS, SECRET_FILES, SECRET_NAMES, is_within
+from bascule.core.paths import BOX_ROOT, KERNEL_ROOTS, OCCUPIED, SECRET_FILES, SECRET_NAMES, is_within
 from bascule.core.plan import ProgramKind
 from bascule.sandboxes.warden import values
 from bascule.sandboxes.warden.container_requests import FIELDS as CONTAINER_FIELDS
@@ -52,6 +53,7 @@ class StartWorker:
     writable: bool
     mounts: tuple[Mount, ...]
     limits: Limits
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class RunProgram:
         mounts: operator paths.
         limits: resource maxima.
         proxy: its network is not quite empty: one port on loopback, whose listener goes to the gateway.
+        bare: nothing of the agent's own directory is in the box.
     """
 
     id: int
@@ -85,6 +88,7 @@ class RunProgram:
     mounts: tuple[Mount, ...]
     limits: Limits
     proxy: bool = False
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ class Status:
 Request: TypeAlias = StartWorker | RunProgram | Kill | Stop | Status | ContainerRequest
 
 _FIELDS: Mapping[str, frozenset[str]] = {
-    "start": frozenset({"id", "op", "agent", "writable", "mounts", "limits"}),
+    "start": frozenset({"id", "op", "agent", "writable", "mounts", "limits", "bare"}),
     "run": frozenset(
         {
             "id",
@@ -130,6 +134,7 @@ _FIELDS: Mapping[str, frozenset[str]] = {
             "mounts",
             "limits",
             "proxy",
+            "bare",
         }
     ),
     "kill": frozenset({"id", "op", "box"}),
@@ -176,9 +181,9 @@ def _build(operation: str, fields: Mapping[str, Json]) -> Request:
     if operation == "stop":
         return Stop(number, None if fields["agent"] is None else values.agent(fields))
     agent, writable, mounts = values.agent(fields), values.boolean(fields, "writable"), values.mounts(fields["mounts"])
-    limits = values.limits(fields["limits"])
+    limits, bare = values.limits(fields["limits"]), values.boolean(fields, "bare")
     if operation == "start":
-        return StartWorker(number, agent, writable, mounts, limits)
+        return StartWorker(number, agent, writable, mounts, limits, bare)
     kind, interpreter = values.kind(fields)
     return RunProgram(
         number,
@@ -193,6 +198,7 @@ def _build(operation: str, fields: Mapping[str, Json]) -> Request:
         mounts,
         limits,
         values.boolean(fields, "proxy"),
+        bare,
     )
 
 
@@ -212,13 +218,17 @@ class Territory:
         """The agent's directory."""
         return f"{self.home}/agents/{agent}"
 
-    def check_mount(self, path: str, *, writable: bool) -> None:
-        """Refuse a mount source that is no operator's to grant.
+    def check_mount(self, mount: Mount) -> None:
+        """Refuse a mount whose source is no operator's to grant, or whose target is a place of the box's own.
 
         Raises:
             Malformed: the home (but its ``shared/``), what contains it, protected trees, secrets, kernel interfaces;
                 and, to be written, what contains secrets.
         """
+        path, writable = mount.path, mount.writable
+        for place in (*OCCUPIED, BOX_ROOT, self.home, *self.protected) if mount.target else ():
+            if is_within(mount.target, place) or is_within(place, mount.target):
+                raise Malformed("mount_refused", f"{mount.target[:200]} is a place of the box's own")
         shared = f"{self.home}/shared"
         if path != shared and is_within(path, shared):
             return
@@ -265,6 +275,7 @@ def write(request: Request) -> bytes:
             "writable": request.writable,
             "mounts": values.mounts_json(request.mounts),
             "limits": values.limits_json(request.limits),
+            "bare": request.bare,
         }
     if isinstance(request, RunProgram):
         body |= {

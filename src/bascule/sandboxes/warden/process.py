@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import time
+from dataclasses import replace
 
 from bascule.core.canonical import Json
 from bascule.core.errors import BasculeError, Malformed, Unavailable
@@ -176,7 +177,7 @@ class Warden:
     def _start(self, request: StartWorker, files: list[int]) -> None:
         if len(files) != FILES_OF_START:
             raise Malformed("warden_files", "a worker's start takes one descriptor")
-        agent = self._agent(request.agent)
+        agent = replace(self._agent(request.agent), bare=request.bare)
         stage = contents.of_worker(request, agent, self._config, self._closures)
         command = box_argv(
             start_argv(self._config.python, BOX_CODE, 0),
@@ -190,7 +191,7 @@ class Warden:
         if len(files) - request.proxy not in FILES_OF_RUN:
             raise Malformed("warden_files", "a program takes three descriptors, one to wait for, one for its way out")
         way = files.pop() if request.proxy else None
-        agent = self._agent(request.agent)
+        agent = replace(self._agent(request.agent), bare=request.bare)
         stage = contents.of_program(request, agent, self._config, self._closures)
         block = files[3] if len(files) > FILES_OF_RUN[0] else None
         command = box_argv(

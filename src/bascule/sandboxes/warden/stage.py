@@ -71,12 +71,18 @@ class Agent:
         uid: its uid as the box's user namespace shows it.
         tools_safe: ``tools/`` may be mounted.
         own: which of its own directories exist.
+        bare: nothing of its directory is mounted; ``/workspace`` is an empty place.
     """
 
     root: str
     uid: int
     tools_safe: bool
     own: tuple[str, ...] = OWN_DIRECTORIES
+    bare: bool = False
+
+
+_NOTHING_HERE = {f"{BOX_ROOT}/.not-mounted": "policy mounts nothing of this agent's directory\n"}
+"""Makes ``/workspace`` a place that can be stood in."""
 
 
 def identity_files(uid: int) -> dict[str, str]:
@@ -88,8 +94,14 @@ def identity_files(uid: int) -> dict[str, str]:
     }
 
 
+def _small_files(agent: Agent) -> dict[str, str]:
+    return {**identity_files(agent.uid), **(_NOTHING_HERE if agent.bare else {})}
+
+
 def own_binds(agent: Agent, at: str, *, writable: bool) -> list[Bind]:
     """What of its own directory an agent's box sees at ``at``; its tools as data."""
+    if agent.bare:
+        return []
     binds = [Bind(agent.root, at)]
     if writable:
         binds += [Bind(f"{agent.root}/{name}", f"{at}/{name}", writable=True) for name in agent.own]
@@ -104,9 +116,27 @@ def granted_binds(mounts: Iterable[Mount], shared: str) -> tuple[Bind, ...]:
     binds = []
     for mount in sorted(mounts, key=lambda item: item.path.count("/")):
         inside = is_within(mount.path, shared)
-        target = BOX_SHARED + mount.path[len(shared) :] if inside else mount.path
-        binds.append(Bind(mount.path, target, writable=mount.writable))
+        usual = BOX_SHARED + mount.path[len(shared) :] if inside else mount.path
+        binds.append(Bind(mount.path, mount.target if mount.target else usual, writable=mount.writable))
     return tuple(binds)
+
+
+def by_both_names(mounts: Iterable[Mount], words: Iterable[str] | None = None) -> tuple[Mount, ...]:
+    """Return mounts with those that have a target also at the operator's path, for operands in that spelling.
+
+    Args:
+        mounts: what a box is given.
+        words: give that second place only to what one of these names, or a directory above it; None for all.
+    """
+    said = None if words is None else tuple(words)
+    given = tuple(mounts)
+    named = (mount for mount in given if said is None or any(_names(word, mount.path) for word in said))
+    second = (Mount(mount.path, mount.writable, mount.path) for mount in named if mount.target not in {"", mount.path})
+    return (*given, *second)
+
+
+def _names(word: str, path: str) -> bool:
+    return path in word or (word.startswith("/") and path.startswith(word.rstrip("/") + "/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +196,8 @@ def program_stage(
     system = [Bind(source, target, executable=True) for source, target in supplies.files.items()]
     hidden = (*secrets_in(supplies.granted), *(() if agent.tools_safe else (f"{place}/tools" for place in places)))
     links = {**_LINKS, **supplies.named}
-    return Stage(
-        (*supplies.granted, *system, *supplies.data, *own), hidden, links, identity_files(agent.uid), scratch_bytes
-    )
+    binds = (*supplies.granted, *system, *supplies.data, *own)
+    return Stage(binds, hidden, links, _small_files(agent), scratch_bytes)
 
 
 def worker_stage(agent: Agent, supplies: Supplies, *, code: str, canary: str) -> Stage:
@@ -187,4 +216,4 @@ def worker_stage(agent: Agent, supplies: Supplies, *, code: str, canary: str) ->
     own = own_binds(agent, BOX_ROOT, writable=supplies.writable)
     hidden = (*secrets_in(supplies.granted), *(() if agent.tools_safe else (f"{BOX_ROOT}/tools",)))
     links = {**_LINKS, **supplies.named}
-    return Stage((*supplies.granted, *system, *own), hidden, links, identity_files(agent.uid), 1 << 20)
+    return Stage((*supplies.granted, *system, *own), hidden, links, _small_files(agent), 1 << 20)

@@ -137,9 +137,10 @@ def mounts(value: Json) -> tuple[Mount, ...]:
         raise Malformed("warden_value", f"mounts must be a list of at most {_MOST_MOUNTS}")
     found = []
     for item in value:
-        if not isinstance(item, Mapping) or item.keys() != {"path", "writable"}:
-            raise Malformed("warden_value", "a mount has exactly the fields path, writable")
-        found.append(Mount(path(item["path"], "a mount's path"), boolean(item, "writable")))
+        if not isinstance(item, Mapping) or item.keys() != {"path", "target", "writable"}:
+            raise Malformed("warden_value", "a mount has exactly the fields path, target, writable")
+        target = item["target"] if item["target"] == "" else path(item["target"], "a mount's target")
+        found.append(Mount(path(item["path"], "a mount's path"), boolean(item, "writable"), str(target)))
     return tuple(found)
 
 
@@ -161,4 +162,4 @@ def limits_json(maxima: Limits) -> dict[str, Json]:
 
 def mounts_json(granted: tuple[Mount, ...]) -> list[Json]:
     """Return operator paths as :func:`mounts` reads them."""
-    return [{"path": mount.path, "writable": mount.writable} for mount in granted]
+    return [{"path": mount.path, "target": mount.target, "writable": mount.writable} for mount in granted]

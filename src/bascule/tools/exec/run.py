@@ -16,7 +16,7 @@ from bascule.core.errors import Malformed
 from bascule.core.interpreters import Source, text_of
 from bascule.core.label import Confidentiality, Integrity, Label
 from bascule.core.outcome import Outcome
-from bascule.core.paths import BOX_ROOT, Zone, locate
+from bascule.core.paths import BOX_ROOT, Zone, locate, respelled
 from bascule.core.plan import Command, Connector, Plan, Step
 from bascule.core.policy import AgentPolicy
 from bascule.core.ports import Boxes, Programs
@@ -29,6 +29,10 @@ from bascule.tools.exec.spec import SPEC, paths_of
 
 MAX_MATCHES = 1000
 """Most file names one glob may expand to; more is refused rather than cut."""
+
+
+_REACHED = frozenset({Zone.OWN, Zone.HOME, Zone.TOOLS, Zone.BIND, Zone.BIND_WRITABLE})
+"""Where the session's own file worker can look."""
 
 
 class Exec:
@@ -65,7 +69,7 @@ class Exec:
                 identities[f"program:{path}"] = (await self._programs.resolve(path, policy)).sha256
             script = _script(command)
             place = locate(script, policy.layout) if script else None
-            if place is not None and place.zone in {Zone.OWN, Zone.HOME, Zone.TOOLS}:
+            if place is not None and place.zone in _REACHED:
                 found = await (await self._boxes.files(key)).identify(place.box)
                 if not found:
                     # Some look for it under other names then (node x runs x.js), which nobody would have looked at.
@@ -78,9 +82,11 @@ class Exec:
         files = await self._boxes.files(key)
         matches = {}
         for pattern in patterns:
-            if locate(pattern, policy.layout).zone not in {Zone.OWN, Zone.HOME, Zone.TOOLS}:
+            if locate(pattern, policy.layout).zone not in _REACHED:
                 raise Malformed("glob_outside", f"the pattern {pattern} leaves the agent's directory", "name the file")
-            matches[pattern] = await files.glob(pattern, limit=MAX_MATCHES)
+            inside, box, host = respelled(pattern, policy.layout)
+            found = await files.glob(inside, limit=MAX_MATCHES)
+            matches[pattern] = tuple(host + name[len(box) :] for name in found)
         return matches
 
     async def run(self, call: Call, confinement: Confinement) -> Outcome:

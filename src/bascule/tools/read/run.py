@@ -46,7 +46,7 @@ class Read:
         offset = call.args.get("offset", 0)
         path = call.paths[0].place.box
         found = await files.read(path, offset=offset if isinstance(offset, int) else 0, limit=limit)
-        label = Label(Integrity.UNTRUSTED, Confidentiality.PRIVATE, frozenset({f"file:{path}"}))
+        label = Label(Integrity.UNTRUSTED, Confidentiality.PRIVATE, frozenset({f"file:{call.paths[0].place.host}"}))
         return Outcome(ok=True, content=found.content, truncated=found.truncated, label=label)
 
     def card(self, call: Call, _policy: AgentPolicy) -> tuple[str, ...]:
