@@ -39,7 +39,7 @@ ASK = (
 )
 
 
-@pytest.fixture(scope="module", params=["root", "rootless"])
+@pytest.fixture(scope="module", params=["root", "rootless", "docker"])
 def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with grounded(tmp_path_factory.mktemp(request.param) / "home", request.param) as made:
         yield made

@@ -63,6 +63,8 @@ class AnsweringWay:
             talk = asyncio.ensure_future(self._talk(agent, peer))
             talks.add(talk)
             talk.add_done_callback(talks.discard)
+            # A task that is cancelled before it began never enters its own ``with``.
+            talk.add_done_callback(lambda _, peer=peer: peer.close())
 
     async def _talk(self, agent: AgentId, peer: socket.socket) -> None:
         loop = asyncio.get_running_loop()

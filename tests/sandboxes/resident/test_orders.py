@@ -15,6 +15,7 @@ LIMITS = dict.fromkeys(("memory_bytes", "pids", "cpu_seconds", "wall_seconds", "
 RUN: dict[str, Any] = {
     "id": 1, "op": "run", "argv": ["/usr/bin/x", "y"], "program": "/usr/bin/x", "sha256": "a", "kind": "native",
     "interpreter": "", "needs": [], "readable": [], "writable": [], "limits": LIMITS, "environment": {}, "filter": "00",
+    "port": 3128, "bundles": ["/etc/x"],
 }  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def test_orders(order: dict[str, Any]) -> None:
     "change",
     [{"op": "mount"}, {"id": -1}, {"id": True}, {"argv": []}, {"argv": [1]}, {"argv": ["a\0b"]}, {"program": None},
      {"limits": {}}, {"limits": LIMITS | {"pids": -1}}, {"environment": {"A": 1}}, {"filter": "zz"}, {"filter": 1},
-     {"writable": "x"}, {"needs": {}}],
+     {"writable": "x"}, {"needs": {}}, {"port": -1}, {"port": 65_536}, {"port": True}, {"bundles": "x"}],
 )  # fmt: skip
 def test_a_wrong_value_refuses_the_whole(change: dict[str, Any]) -> None:
     with pytest.raises(OrderError):

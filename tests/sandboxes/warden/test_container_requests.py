@@ -51,6 +51,8 @@ def test_what_is_written_is_read(request_: ContainerRequest) -> None:
         {"mounts": [{"path": "/x", "writable": False, "target": "/"}]},
         {"limits": {}},
         {"cpus": 0},
+        {"proxy": 1},
+        {"proxy": "host"},
         {"cpus": 1 << 40},
         {"user": "0"},
         {"privileged": True},

@@ -24,7 +24,7 @@ from bascule.core.paths import shown
 from bascule.core.policy import AgentPolicy
 from bascule.core.ports import Files, WayOut
 from bascule.core.posture import Posture
-from bascule.sandboxes.attendance import check_ways
+from bascule.sandboxes.attendance import Attendance, check_ways
 from bascule.sandboxes.bound import bound, is_bare, standing_mounts
 from bascule.sandboxes.bubblewrap.pipeline import Pipeline
 from bascule.sandboxes.docker.line import ContainerLine
@@ -114,7 +114,7 @@ class DockerBoxes:
         Raises:
             Unavailable: the container or a program in it cannot be had; nothing ran.
         """
-        check_ways(request, None)
+        check_ways(request, self._way if self._has_way(request.key.agent) else None)
         mounts = tuple(dict.fromkeys(mount for run in request.runs for mount in run.mounts))
         tools = await self._client.tools(request.key.agent)
         rules = self._policy(request.key.agent)
@@ -277,8 +277,11 @@ class DockerBoxes:
         """Identify all that a container is made from; how long it is kept is looked up anew each time."""
         rules = self._policy(agent)
         docker = replace(rules.sandbox.docker, idle_seconds=0, age_seconds=0)
-        seen = (replace(rules.sandbox, docker=docker), rules.layout, not tools, self._uids[agent])
+        seen = (replace(rules.sandbox, docker=docker), rules.layout, not tools, self._uids[agent], self._has_way(agent))
         return hashlib.sha256(repr(seen).encode()).hexdigest()
+
+    def _has_way(self, agent: AgentId) -> bool:
+        return self._way is not None and self._policy(agent).sandbox.network == "proxy"
 
     async def _start(self, key: BoxKey, mounts: tuple[Mount, ...], tools: str) -> _Container:
         rules = self._policy(key.agent)
@@ -288,19 +291,34 @@ class DockerBoxes:
             request = Contain(
                 0, key.agent, place.name, box.docker.image, digest, box.workspace_access == "rw",
                 standing_mounts(rules, mounts), box.limits, box.docker.cpus, is_bare(rules),
+                self._has_way(key.agent),
             )  # fmt: skip
-            measured = (await self._client.contain(request)).measured
+            measured, end_way = await self._contain(request)
             try:
                 connection = await place.accept(self._uids[key.agent], _CONNECT_SECONDS)
             except BaseException:
+                end_way()
                 await asyncio.shield(self._discharge(key.agent, place.name))
                 raise
         line = ContainerLine.open(connection, f"{rules.layout.home}/shared", rules.layout.agent_root)
+        line.at_end(end_way)
         now = self._clock()
         made = _Container(key, place.name, digest, line, _with_tools(measured, tools), now, now)
         if mounts:
             self._alone.append(made)
         return made
+
+    async def _contain(self, request: Contain) -> tuple[Measurement, Callable[[], None]]:
+        """Have a container made; return what the kernel says of it, and what ends the answering at its way out."""
+        if self._way is None or not request.proxy:
+            return (await self._client.contain(request)).measured, lambda: None
+        with Attendance(self._way, request.agent) as attendance:
+            measured = (await self._client.contain(request, attendance.descriptor)).measured
+            try:
+                return measured, attendance.begin()
+            except BaseException:
+                await asyncio.shield(self._discharge(request.agent, request.place))
+                raise
 
     async def _worker(self, container: _Container, mounts: tuple[Mount, ...]) -> WorkerFiles:
         if container.files is not None and not container.files.dead:

@@ -23,6 +23,7 @@ from bascule.sandboxes.warden.contents import program_command
 from bascule.sandboxes.warden.messages import LARGEST_MESSAGE, RunProgram
 from bascule.sandboxes.warden.stage import by_both_names, granted_binds
 from bascule.sandboxes.warden.values import limits_json
+from bascule.sandboxes.way import BUNDLES, PORT, environment
 
 CODES = frozenset(
     {
@@ -47,7 +48,10 @@ class ContainerLine(WardenClient):
         self._shared, self._agent_root = "", ""
         self._is_ended = False
         self._asked_to_run: set[int] = set()
-        self._filter = box_filter(os.uname().machine, shared=True).hex()
+        machine = os.uname().machine
+        self._filter = box_filter(machine, shared=True).hex()
+        self._way_filter = box_filter(machine, shared=True, connects=True).hex()
+        self._on_end: Callable[[], None] = _nothing
 
     @staticmethod
     def open(connection: socket.socket, shared: str, agent_root: str) -> ContainerLine:
@@ -101,8 +105,10 @@ class ContainerLine(WardenClient):
                 *(bind.target for bind in granted if bind.writable),
             ],
             "limits": limits_json(request.limits),
-            "environment": {**ENVIRONMENT, "PWD": BOX_ROOT},
-            "filter": self._filter,
+            "environment": {**ENVIRONMENT, "PWD": BOX_ROOT, **(environment(bundle=False) if request.proxy else {})},
+            "bundles": list(BUNDLES) if request.proxy else [],
+            "port": PORT if request.proxy else 0,
+            "filter": self._way_filter if request.proxy else self._filter,
         }
         message = json.dumps(order).encode()
         if len(message) > LARGEST_MESSAGE:
@@ -142,6 +148,16 @@ class ContainerLine(WardenClient):
 
     async def _plain(self, operation: str, **fields: Any) -> dict[str, Any]:
         return await self.exchange(lambda number: _written(number, operation, fields), [])
+
+    def at_end(self, action: Callable[[], None]) -> None:
+        """Have something done once, when the container is let go or lost, however that comes; at once if it was."""
+        self._on_end = action
+        if not self.alive:
+            action()
+
+    def _lost(self) -> None:
+        super()._lost()
+        self._on_end()
 
     def end(self) -> None:
         """End the container, and what runs in it, because the gateway wants it so."""
@@ -204,6 +220,10 @@ class ContainerLine(WardenClient):
     def silent() -> Unavailable:
         """The resident does not answer."""
         return Unavailable("container_silent", "the container does not answer", "bascule sandbox recreate")
+
+
+def _nothing() -> None:
+    """What is done at the end of a container without a way out."""
 
 
 def _written(number: int, operation: str, fields: Mapping[str, Any]) -> bytes:

@@ -17,7 +17,7 @@ LARGEST = 256 * 1024
 """Bytes of one order."""
 
 _TEXTS = {"run": ("program", "sha256", "kind", "interpreter"), "worker": (), "look": (), "kill": (), "clear": ()}
-_LISTS = {"run": ("argv", "needs", "readable"), "worker": (), "look": ("paths",), "kill": (), "clear": ()}
+_LISTS = {"run": ("argv", "needs", "readable", "bundles"), "worker": (), "look": ("paths",), "kill": (), "clear": ()}
 _LIMITS = ("memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes")
 
 
@@ -63,6 +63,8 @@ def _check_run(order: dict[str, Any]) -> None:
         raise OrderError("limits")
     if not isinstance(environment, dict) or any(not isinstance(value, str) for value in environment.values()):
         raise OrderError("environment")
+    if not _is_number(order.get("port")) or order["port"] > 65_535:
+        raise OrderError("port")
     try:
         bytes.fromhex(order.get("filter", "?"))
     except (ValueError, TypeError):

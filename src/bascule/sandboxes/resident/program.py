@@ -11,7 +11,7 @@ import os
 import resource
 
 from bascule.sandboxes.resident import signals
-from bascule.sandboxes.resident.places import open_rules
+from bascule.sandboxes.resident.places import certificates, open_rules
 from bascule.sandboxes.worker import walls
 
 TYPE_CHECKING = False
@@ -92,14 +92,16 @@ def _become(order: dict[str, Any], rights: dict[str, int], files: list[int], rep
         os.umask(0o022)
         report = _place(files, report)
         _limit(order["limits"])
-        walls.restrict_files(open_rules(rights))
+        walls.restrict_files(open_rules(rights), order["port"])
         os.chdir("/workspace")
+        bundle = certificates(order)
+        environment = {**order["environment"], **({"SSL_CERT_FILE": bundle} if bundle else {})}
         os.write(report, _READY)
         if len(files) > 3:
             os.read(_BEYOND - 1, 1)
             os.close(_BEYOND - 1)
         walls.install_filter(bytes.fromhex(order["filter"]))
-        os.execve(order["program"], order["argv"], order["environment"])  # noqa: S606 -- the words are a list as judged
+        os.execve(order["program"], order["argv"], environment)  # noqa: S606 -- the words are a list as judged
     except BaseException as error:  # noqa: BLE001 -- nothing of a half-made program may go on
         os.write(report, (str(error) or type(error).__name__)[:300].encode("utf-8", "replace"))
     finally:

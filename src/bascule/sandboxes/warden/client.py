@@ -170,13 +170,13 @@ class WardenClient:
         body = await self._ask(Status(0, box), [])
         return Measurement(**{name: body[name] for name in Measurement.__slots__} | {"groups": tuple(body["groups"])})
 
-    async def contain(self, request: Contain) -> Contained:
-        """Make an agent's container.
+    async def contain(self, request: Contain, way: int | None = None) -> Contained:
+        """Make an agent's container; ``way`` takes the listener of one with a way out, and stays the caller's.
 
         Raises:
             Unavailable: it cannot be had; ``code`` tells.
         """
-        body = await self._ask(request, [])
+        body = await self._ask(request, [] if way is None else [way])
         names = (*(name for name in Measurement.__slots__ if name != "tools"), "groups")
         measured = Measurement(**{name: body[name] for name in names} | {"groups": tuple(body["groups"]), "tools": ""})
         return Contained(str(body["container"]), measured)

@@ -38,6 +38,7 @@ class Contain:
         limits: of all its programs together.
         cpus: processors, in thousandths.
         bare: nothing of the agent's own directory is in it.
+        proxy: its network is not quite empty: one port on loopback, whose listener goes to the gateway.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Contain:
     limits: Limits
     cpus: int
     bare: bool = False
+    proxy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ ContainerRequest: TypeAlias = Contain | Discharge | ListContainers | CheckTools
 
 FIELDS: Mapping[str, frozenset[str]] = {
     "contain": frozenset(
-        {"id", "op", "agent", "place", "image", "digest", "writable", "mounts", "limits", "cpus", "bare"}
+        {"id", "op", "agent", "place", "image", "digest", "writable", "mounts", "limits", "cpus", "bare", "proxy"}
     ),
     "discharge": frozenset({"id", "op", "agent", "place"}),
     "containers": frozenset({"id", "op"}),
@@ -120,6 +122,7 @@ def build(operation: str, fields: Mapping[str, Json]) -> ContainerRequest:
         values.limits(fields["limits"]),
         cpus,
         values.boolean(fields, "bare"),
+        values.boolean(fields, "proxy"),
     )
 
 
@@ -149,4 +152,5 @@ def write_body(request: ContainerRequest) -> dict[str, Json]:
         "limits": values.limits_json(request.limits),
         "cpus": request.cpus,
         "bare": request.bare,
+        "proxy": request.proxy,
     }

@@ -37,6 +37,7 @@ from bascule.sandboxes.docker.record import FILE, Image, read
 from bascule.sandboxes.warden.accounts import IdMap, Measured, read_status
 from bascule.sandboxes.warden.config import WardenConfig
 from bascule.sandboxes.warden.container_requests import Contain, Discharge, ListContainers
+from bascule.sandboxes.warden.container_way import send_listener
 from bascule.sandboxes.warden.endings import Endings, group_of
 from bascule.sandboxes.warden.errands import Errands
 from bascule.sandboxes.warden.limits import in_force
@@ -83,13 +84,14 @@ class Containers:
         return Engine(self.config.engine)
 
     def job(
-        self, request: Contain | Discharge | ListContainers, agent: Callable[[AgentId], Agent]
+        self, request: Contain | Discharge | ListContainers, agent: Callable[[AgentId], Agent], way: int | None
     ) -> Callable[[], Mapping[str, Json]]:
         """Return what carries a request out, in a process of its own.
 
         Args:
             request: what is asked.
             agent: finds an agent.
+            way: socket for the listener of a container that has a way out.
 
         Raises:
             Malformed: an agent nobody knows.
@@ -97,7 +99,7 @@ class Containers:
         if isinstance(request, Contain):
             whose = agent(request.agent)
             self.has_contained = True
-            return lambda: self.contain(request, whose)
+            return lambda: self.contain(request, whose, way)
         if isinstance(request, Discharge):
             self.endings.kill(request.agent, request.place)
             return lambda: self.discharge(request)
@@ -115,8 +117,8 @@ class Containers:
         if self.has_contained:
             errands.begin(0, lambda: self.discharge(Discharge(0, None)))
 
-    def contain(self, request: Contain, agent: Agent) -> Mapping[str, Json]:
-        """Make a container, tighten it, measure it.
+    def contain(self, request: Contain, agent: Agent, way: int | None = None) -> Mapping[str, Json]:
+        """Make a container, tighten it, measure it, and give it its way out, if it has one.
 
         Raises:
             BasculeError: it cannot be had as it must be; nothing of it is left.
@@ -151,7 +153,7 @@ class Containers:
             made = self._create(engine, name, wanted)
             try:
                 engine.start(made)
-                return {"container": made, **self._finish(engine, made, wanted, sources, secrets_in(granted))}
+                return {"container": made, **self._finish(engine, made, wanted, (sources, secrets_in(granted)), way)}
             except BaseException:
                 with contextlib.suppress(BasculeError):
                     engine.remove(made)
@@ -203,16 +205,27 @@ class Containers:
                 engine.remove(str(found["Id"]))
 
     def _finish(
-        self, engine: Engine, made: str, wanted: Container, sources: list[Source], hidden: tuple[str, ...]
+        self,
+        engine: Engine,
+        made: str,
+        wanted: Container,
+        seen: tuple[list[Source], tuple[str, ...]],
+        way: int | None,
     ) -> Mapping[str, Json]:
         found = engine.inspect(made)
         state = found.get("State", {}) if found else {}
         pid = state.get("Pid") if isinstance(state, Mapping) else 0
         if not isinstance(pid, int) or pid <= 0:
             raise Unavailable("container_ended", "the container ended at once; is there a Python 3.11 in its image?")
-        tighten(self.proc, pid, sources, hidden, wanted.uid)
-        measured = self._measure(pid)
-        memory, pids = in_force(self.proc, pid)
+        process = self._process(pid)
+        try:
+            tighten(process, *seen, wanted.uid)
+            measured = self._measure(process)
+            memory, pids = in_force(process)
+            if way is not None:
+                send_listener(process, way)
+        finally:
+            os.close(process)
         return {
             "group": group_of(self.proc, pid, made),
             "kernel_uid": measured.uid,
@@ -225,9 +238,16 @@ class Containers:
             "pids_limit": pids,
         }
 
-    def _measure(self, pid: int) -> Measured:
+    def _process(self, pid: int) -> int:
+        """Hold one process: what is looked up by this descriptor is of no other that gets its number later."""
         try:
-            descriptor = os.open(f"{pid}/status", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.proc)
+            return os.open(str(pid), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.proc)
+        except OSError as error:
+            raise Unavailable("container_ended", f"the container is gone: {error.strerror}") from None
+
+    def _measure(self, process: int) -> Measured:
+        try:
+            descriptor = os.open("status", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
             with open(descriptor, encoding="ascii") as status:
                 return read_status(status.read(), self.ids)
         except (OSError, ValueError):

@@ -45,8 +45,14 @@ class Errands:
         self._kept = kept
         self._running: dict[int, _Errand] = {}
 
-    def begin(self, request: int, job: Job, heard: Heard = dict) -> None:
+    def begin(self, request: int, job: Job, heard: Heard = dict, also: tuple[int, ...] = ()) -> None:
         """Do a job in a copy of this process; its result, after ``heard``, is the answer to ``request``.
+
+        Args:
+            request: number the answer carries.
+            job: what is done.
+            heard: what makes an answer of its result, here.
+            also: descriptors the copy needs besides those of every errand.
 
         Raises:
             OSError: no process can be made.
@@ -61,16 +67,16 @@ class Errands:
             if "pid" not in locals() or pid != 0:
                 os.close(writing)
         if pid == 0:
-            self._go(job, writing)
+            self._go(job, writing, also)
         os.set_blocking(reading, False)
         self._running[reading] = _Errand(request, pid, heard)
         self._poll.register(reading, select.EPOLLIN)
 
-    def _go(self, job: Job, writing: int) -> None:
+    def _go(self, job: Job, writing: int, also: tuple[int, ...]) -> None:
         """Never returns."""
         try:
             signal.alarm(LONGEST_SECONDS)
-            kept = sorted({*self._kept, writing})
+            kept = sorted({*self._kept, *also, writing})
             for before, after in zip([2, *kept], [*kept, _MOST_DESCRIPTORS], strict=True):
                 os.closerange(before + 1, after)
             try:

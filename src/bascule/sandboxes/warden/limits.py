@@ -13,15 +13,14 @@ from bascule.sandboxes.warden.cgroups import parse_mounts, parse_own
 _UNLIMITED = 1 << 60
 
 
-def in_force(proc: int, pid: int) -> tuple[int, int]:
+def in_force(process: int) -> tuple[int, int]:
     """Return bytes and processes, 0 for no limit.
 
     Args:
-        proc: a descriptor of the host's ``/proc``.
-        pid: a process, as the host counts.
+        process: a descriptor of its ``/proc/<pid>``.
     """
     try:
-        descriptor = os.open(f"{pid}/cgroup", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+        descriptor = os.open("cgroup", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
         with open(descriptor, encoding="utf-8") as text:
             own = parse_own(text.read())
         controllers, unified = parse_mounts(Path("/proc/self/mounts").read_text("utf-8"))

@@ -26,7 +26,7 @@ from bascule.sandboxes.warden.box import Box, Waiting, Wanted, mount_namespace
 from bascule.sandboxes.warden.cgroups import Cgroups, detect
 from bascule.sandboxes.warden.channel import Channel, id_of
 from bascule.sandboxes.warden.config import WardenConfig, read_config
-from bascule.sandboxes.warden.container_requests import CheckTools, ContainerRequest
+from bascule.sandboxes.warden.container_requests import CheckTools, Contain, ContainerRequest
 from bascule.sandboxes.warden.containers import Containers
 from bascule.sandboxes.warden.errands import Errands
 from bascule.sandboxes.warden.launch import BLOCK_FD, SECCOMP_FD, STATUS_FD, Filters
@@ -145,8 +145,8 @@ class Warden:
             self._start(request, files)
         elif isinstance(request, RunProgram):
             self._run(request, files)
-        elif files:
-            raise Malformed("warden_files", "this operation takes no descriptor")
+        elif len(files) != (isinstance(request, Contain) and request.proxy):
+            raise Malformed("warden_files", "this operation takes no descriptor, but for a container's way out")
         elif isinstance(request, Kill):
             if request.box in self._boxes:
                 self._kill(self._boxes[request.box])
@@ -154,17 +154,17 @@ class Warden:
         elif isinstance(request, Stop):
             self._stop(request)
         elif not isinstance(request, Status):
-            self._errand(request)
+            self._errand(request, files)
         else:
             self._channel.send({"id": request.id, "ok": True, **self._measure(request)})
 
-    def _errand(self, request: ContainerRequest) -> None:
+    def _errand(self, request: ContainerRequest, files: list[int]) -> None:
         if isinstance(request, CheckTools):
             tools = check_tools(self._config.territory.agent_root(request.agent), self._agent_uids)
             self._channel.send({"id": request.id, "ok": True, "tools": tools[:300]})
             return
-        job = self._containers.job(request, self._agent)
-        self._errands.begin(request.id, job, lambda said: self._containers.heard(request, said))
+        job = self._containers.job(request, self._agent, files[0] if files else None)
+        self._errands.begin(request.id, job, lambda said: self._containers.heard(request, said), tuple(files))
 
     def _agent(self, name: AgentId) -> Agent:
         uid = self._config.agents.get(name)

@@ -38,12 +38,11 @@ class Source:
     bind: Bind
 
 
-def tighten(proc: int, pid: int, sources: Sequence[Source], hidden: Sequence[str], uid: int) -> None:
+def tighten(process: int, sources: Sequence[Source], hidden: Sequence[str], uid: int) -> None:
     """Compare and tighten the mounts of a container.
 
     Args:
-        proc: a descriptor of the host's ``/proc``.
-        pid: the container's first process, as the host counts.
+        process: a descriptor of ``/proc/<pid>`` of the container's first process.
         sources: what it was to see.
         hidden: places to cover, where something stands there.
         uid: of its processes.
@@ -53,7 +52,7 @@ def tighten(proc: int, pid: int, sources: Sequence[Source], hidden: Sequence[str
         Unavailable: the mounts cannot be joined or tightened.
     """
     try:
-        namespace = os.open(f"{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+        namespace = os.open("ns/mnt", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
     except OSError as error:
         raise Unavailable("container_ended", f"the container's mounts are gone: {error.strerror}") from None
     told, tell = os.pipe2(os.O_CLOEXEC)

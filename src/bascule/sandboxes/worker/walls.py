@@ -156,11 +156,12 @@ def landlock_abi() -> int:
     return max(0, call(LANDLOCK_CREATE, 0, 0, 1))
 
 
-def restrict_files(rules: list[tuple[int, int]]) -> int:
+def restrict_files(rules: list[tuple[int, int]], port: int = 0) -> int:
     """Confine this process to the given files and directories by Landlock, and to no network and no foreign signals.
 
     Args:
         rules: (descriptor of a file or directory, rights on it and below it).
+        port: the one TCP port that it may connect to, where Landlock knows TCP; 0 for none.
 
     Returns:
         The ABI whose rights are in force: 0 if the kernel has no Landlock.
@@ -183,6 +184,9 @@ def restrict_files(rules: list[tuple[int, int]]) -> int:
         for descriptor, rights in rules:
             rule = Memory(struct.pack("=Qi", rights & handled, descriptor))
             checked(call(LANDLOCK_ADD, ruleset, 1, rule.address))
+        if port and abi >= 4:
+            rule = Memory(struct.pack("=QQ", 2, port))
+            checked(call(LANDLOCK_ADD, ruleset, 2, rule.address))
         checked(call(LANDLOCK_RESTRICT, ruleset))
     finally:
         os.close(ruleset)
