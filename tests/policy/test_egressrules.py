@@ -203,3 +203,28 @@ def test_explaining_names_what_is_reached_and_the_key() -> None:
     for part in ("proxy", "x.test, by egress.agents.a.allow", "never: y.x.test", "localhost port 1", "120 requests"):
         assert part in text
     assert explain_network(agent(network="none")) == ("network: none, by sandbox.network or sandbox.docker.network",)
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        ({}, True),
+        ({"allow": ["search.test"]}, False),
+        ({"allow": ["search.test"], "deny": ["search.test"]}, True),
+        ({"allow": ["search.test"], "methods": ["POST"]}, True),
+        ({"allow": ["https://search.test/other"]}, True),
+    ],
+)
+def test_a_search_that_its_own_rules_would_refuse_is_told(rules: Any, found: bool) -> None:
+    search = {"provider": "searxng", "url": "https://search.test/"}
+    given = config({"agents": {"a": {"allow": ["x.test"], "search": search, **rules}}})
+    assert ("egress.search_host" in checks(given)) is found
+
+
+def test_a_search_at_this_machine_must_be_named_with_its_port() -> None:
+    search = {"provider": "searxng", "url": "http://127.0.0.1:8888"}
+    assert "egress.search_host" in checks(config({"defaults": {"search": search}}))
+    assert "egress.search_host" not in checks(
+        config({"defaults": {"search": search, "allowPrivate": ["127.0.0.1:8888"]}})
+    )
+    assert "egress.search_host" not in checks(config({"defaults": {"search": search}}, network="none"))

@@ -134,7 +134,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
         )
     surfaces = Surfaces(loaded.policy, lambda line: LOG.info("%s", line))
     ways = WaysOut(loaded.policy.agents)
-    boxes = RoutedBoxes(client, loaded.policy.agents, table.agents, os.geteuid())
+    boxes = RoutedBoxes(client, loaded.policy.agents, table.agents, os.geteuid(), ways)
     ground = Ground(
         home=born.home,
         loaded=loaded,

@@ -18,6 +18,7 @@ from bascule.core.paths import Layout
 from bascule.core.policy import AgentPolicy, ModelProvider, Operator, Policy, Quota
 from bascule.policy.approvals_file import Approvals, read_approvals, rules_for
 from bascule.policy.boxrules import BoxSource, bind_lines, is_sandboxed, merged, sandbox_policy
+from bascule.policy.egressplaces import own_places, refuse_own_places, unknown_agents
 from bascule.policy.egressrules import EgressSource, egress_policy
 from bascule.policy.execrules import Source, exec_policy
 from bascule.policy.inventory import config_findings, tool_findings
@@ -97,6 +98,8 @@ def compile_policy(
     findings += signal_findings
     http, http_findings = http_policy(config, document)
     findings += http_findings
+    refuse_own_places(config.egress, own_places(http, signal), document)
+    findings += unknown_agents(config.egress, agents)
     policy = Policy(
         version,
         MappingProxyType(agents),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from bascule.core.errors import Malformed
 from bascule.core.finding import Finding, Severity
 from bascule.core.hosts import DEFAULT_PORTS, literal_problem, parse_host, parse_port, parse_url
-from bascule.core.reach import EgressPolicy, HostRule, Names, PrivatePlace, SearchPolicy, widest
+from bascule.core.reach import EgressPolicy, HostRule, Names, PrivatePlace, SearchPolicy, destination, reach, widest
 from bascule.policy.json5 import Document, Path, dotted
 from bascule.policy.schema.ours import Egress, EgressRule, EgressSearch
 
@@ -196,6 +196,19 @@ def _wrong(document: Document, path: Path, refused: Malformed) -> Malformed:
     return Malformed("policy_schema", message, refused.remedy)
 
 
+def _search_problem(policy: EgressPolicy) -> str:
+    """Return why a search would be refused, empty if it would not, or if there is none."""
+    if not policy.search.template:
+        return ""
+    written = policy.search.template.replace("{query}", "x").replace("{count}", "1")
+    try:
+        address = parse_url(written, literals=policy.literals)
+    except Malformed as refused:
+        return refused.message
+    ruling = reach(destination(address, "GET"), policy)
+    return "" if ruling.allowed else ruling.reason
+
+
 def _findings(source: EgressSource, policy: EgressPolicy, *, named: bool) -> Iterator[Finding]:
     agent = source.agent
     if source.network == "bridge":
@@ -213,6 +226,10 @@ def _findings(source: EgressSource, policy: EgressPolicy, *, named: bool) -> Ite
     if widest(policy.allow):
         detail = f"{agent}: every public host is reached; what it reads can leave in an address"
         yield Finding("egress.every_host", Severity.INFO, detail, f"name the hosts it needs in {policy.where}.allow")
+    if problem := _search_problem(policy):
+        detail = f"{agent}: web_search asks where its rules do not lead: {problem}"
+        remedy = f"name that host in {policy.where}.allow, or with its port in {policy.where}.allowPrivate"
+        yield Finding("egress.search_host", Severity.WARN, detail, remedy)
     for place in policy.private:
         detail = f"{agent}: {place.host} port {place.port} is reached although it may be this machine or its network"
         yield Finding("egress.private", Severity.WARN, detail, f"remove it from {policy.where}.allowPrivate")
