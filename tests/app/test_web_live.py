@@ -6,7 +6,7 @@ import json
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from tests.attacks.reached import until
-from tests.living import Living, codes, content, effect, living, verb, with_egress
+from tests.living import MAIN, Living, codes, content, effect, living, verb, with_egress
 
 pytestmark = pytest.mark.live
 
@@ -34,6 +34,7 @@ class Site(ThreadingHTTPServer):
         self.connections = 0
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.places: dict[str, str] = {}
+        self.waiting = threading.Event()
 
     def get_request(self) -> Any:
         self.connections += 1
@@ -53,6 +54,10 @@ class Answering(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
         path = self.path.partition("?")[0]
+        if path == "/slow":
+            self.server.waiting.set()
+            self.rfile.read(1)
+            return
         if path in self.server.places:
             self.send_response(302)
             self.send_header("Location", self.server.places[path])
@@ -98,27 +103,28 @@ class Web:
         return [record for record in self.made.records() if record["kind"].startswith("egress_")]
 
 
-def wired(named: Site) -> Any:
-    """Policy of a home whose bruba-web may reach one port of loopback, boxed by bubblewrap."""
+def wired(named: Site) -> Callable[[Living], None]:
+    """A home where bruba-web's tools and bruba-main's programs may reach one port of loopback."""
+    search = {"provider": "searxng", "url": named.at(""), "keyHeader": "X-Key", "keyEnv": "SEARCH_API_KEY"}
+    places = [f"127.0.0.1:{named.port}", f"localhost:{named.port}"]
     section = {
         "agents": {
-            WEB: {
-                "allow": ["example.org"],
-                "allowPrivate": [f"127.0.0.1:{named.port}", f"localhost:{named.port}"],
-                "search": {
-                    "provider": "searxng",
-                    "url": named.at(""),
-                    "keyHeader": "X-Key",
-                    "keyEnv": "SEARCH_API_KEY",
-                },
-            }
+            WEB: {"allow": ["example.org"], "allowPrivate": places, "search": search},
+            MAIN: {"allowPrivate": places},
         }
     }
 
     def edit(text: str) -> str:
-        return with_egress(text, section).replace('backend: "docker",', 'backend: "bubblewrap",', 1)
+        text = with_egress(text, section).replace('backend: "docker",', 'backend: "bubblewrap",', 1)
+        return text.replace(f'id: "{MAIN}",', f'id: "{MAIN}", sandbox: {{ network: "proxy" }},', 1)
 
-    return lambda made: made.change("bascule.json5", edit)
+    def prepare(made: Living) -> None:
+        made.change("bascule.json5", edit)
+        made.change(
+            "exec-approvals.json", lambda text: text.replace('"/bin/ls"', '"/usr/bin/curl" }, { "pattern": "/bin/ls"')
+        )
+
+    return prepare
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +201,47 @@ def test_a_contained_agent_fetches_nothing(web: Web) -> None:
     assert web.named.connections == before
     assert verb(web.made.home, "release", WEB).returncode == 0
     assert "the bread is done" in content(web.fetch(web.named.at("/bread")))
+
+
+def test_a_program_reaches_through_its_proxy_what_policy_names_and_nothing_else(web: Web) -> None:
+    before = len(web.egress())
+    assert content(web.made.run(f"curl -sS {web.named.at('/bread')}")) == "the bread is done\n"
+    opened, closed = web.egress()[before:]
+    assert (opened["body"]["via"], opened["body"]["target"]) == ("proxy", web.named.at("/bread"))
+    assert (closed["kind"], closed["body"]["code"]) == ("egress_closed", "ok")
+    begun = next(record for record in web.made.records() if record["seq"] == opened["body"]["parent"])
+    assert (begun["kind"], begun["body"]["tool"]) == ("started", "exec")
+    came = web.inside.connections
+    for place in (web.inside.at("/"), f"http://localhost:{web.inside.port}/", "http://169.254.169.254/latest"):
+        for how in ("", "--noproxy '*' ", "--proxytunnel "):
+            refused = web.made.run(f"curl -sS -f -m 10 {how}{place}")
+            assert refused["outcome"]["ok"] is False, (how, place)
+    assert web.inside.connections == came
+    assert {record["kind"] for record in web.egress()[before + 2 :]} == {"egress_refused"}
+
+
+def test_an_agent_without_a_network_has_no_proxy_either(web: Web) -> None:
+    came = web.named.connections
+    for how in ("", "-x http://127.0.0.1:3128 "):
+        asked = web.made.run(f"curl -sS -f -m 10 {how}{web.named.at('/bread')}", agent="bruba-guru")
+        assert asked["outcome"]["ok"] is False
+    assert web.named.connections == came
+
+
+def test_containing_an_agent_cuts_what_its_program_has_open(web: Web) -> None:
+    ended: list[str] = []
+
+    def ask() -> None:
+        done = verb(web.made.home, "call", MAIN, "exec", json.dumps({"command": f"curl -sS {web.named.at('/slow')}"}))
+        ended.append(done.stdout)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert web.named.waiting.wait(20)
+    assert verb(web.made.home, "contain", MAIN, "--reason", "odd words").returncode == 0
+    asking.join(20)
+    assert len(ended) == 1
+    last = web.egress()[-1]
+    assert (last["kind"], last["body"]["code"]) == ("egress_closed", "cancelled")
+    assert verb(web.made.home, "release", MAIN).returncode == 0
+    assert content(web.made.run(f"curl -sS {web.named.at('/bread')}")) == "the bread is done\n"

@@ -155,6 +155,27 @@ def test_the_table_is_only_for_programs_of_the_system(program: Program, expected
     assert [operand.path for operand in path_operands(command)] == expected
 
 
+@pytest.mark.parametrize(
+    ("line", "outside"),
+    [
+        ("curl https://example.org/etc/passwd", []),
+        ("curl http://127.0.0.1:8080/a/b", []),
+        ("curl -o x http://host/a", []),
+        ("curl http://host/?file=/etc/passwd", ["/etc/passwd"]),
+        ("curl http:///etc/passwd", ["///etc/passwd"]),
+        ("curl http:/etc/passwd", ["/etc/passwd"]),
+        ("curl file:///etc/passwd", ["///etc/passwd"]),
+        ("curl --data=@/etc/passwd http://host/", ["/etc/passwd"]),
+        ("curl HTTP://etc/passwd", ["//etc/passwd"]),
+        ("curl x=http://etc/passwd", ["//etc/passwd"]),
+    ],
+)
+def test_the_host_of_a_web_address_is_no_path_and_everything_else_still_may_be_one(
+    line: str, outside: list[str]
+) -> None:
+    assert [path[2:] for path in paths(line) if path.startswith("r:/")] == outside
+
+
 def test_a_command_that_still_holds_a_glob_is_treated_as_unknown() -> None:
     assert paths("grep /etc/x *.md") == ["r:/etc/x", "r:*.md"]
 

@@ -20,6 +20,7 @@ from bascule.shell.operand_table import PLAIN_TEXT, Role, Spec, option_role, spe
 _SYSTEM = ("/usr/bin/", "/bin/")
 _SEPARATORS = re.compile(r"[=:,;@]")
 _PATH_BEGINS = re.compile(r"\.{0,2}/")
+_WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9]")
 
 # Named once: naming a member through its class calls back into Python before 3.12, several times a word.
 _FLAG, _TEXT, _OPTIONAL, _READ, _WRITE, _PROGRAM = (
@@ -126,6 +127,9 @@ def _table_name(command: Command, asked: str) -> str | None:
 def _possible(index: int, word: str, *roles: Role) -> Iterator[Found]:
     """Yield every part of a word that some program could take for a path, with each of the roles."""
     pieces = _SEPARATORS.split(word)
+    if _WEB_ADDRESS.match(word):
+        # What follows the scheme is a host; were it taken for a path all the same, no box has anything there.
+        del pieces[1]
     parts = [word, *pieces]
     if word.startswith("-") and not word.startswith("--"):
         # -Ipath; and -abIpath, wherever a path visibly begins.
