@@ -20,6 +20,7 @@ from pathlib import Path
 import bascule
 from bascule.app import logs
 from bascule.app.egress import WaysOut
+from bascule.app.keeper import Keeper
 from bascule.app.programs import BoxPrograms
 from bascule.app.rehearsal import refuse_surprises
 from bascule.app.start import READY, tell_refusal
@@ -43,9 +44,6 @@ LOG = logging.getLogger("bascule")
 
 HEAD_SECONDS = 60
 """Between two signed heads of a ledger that grew: what a thief of the disk could cut off unseen."""
-
-PRUNE_SECONDS = 60
-"""Between two looks for containers that are unused or too old; policy counts in hours and days."""
 
 _SINGLE = ErrorBody(
     code="single_uid",
@@ -135,6 +133,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
     surfaces = Surfaces(loaded.policy, lambda line: LOG.info("%s", line))
     ways = WaysOut(loaded.policy.agents)
     boxes = RoutedBoxes(client, loaded.policy.agents, table.agents, os.geteuid(), ways)
+    keeper = Keeper(loaded.policy, boxes, lambda line: LOG.warning("%s", line))
     ground = Ground(
         home=born.home,
         loaded=loaded,
@@ -150,7 +149,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
         reached=reached,
         clock=SystemClock(),
         account=Rights(table.agents, _granted(born.granted)).of,
-        trouble=lambda: (*_trouble(table, client), *surfaces.problems()),
+        trouble=lambda: (*_trouble(table, client), *surfaces.problems(), *keeper.problems()),
         dashboard=surfaces.dashboard,
     )
     if table.single:
@@ -161,11 +160,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
     try:
         async with open_house(ground) as house:
             server = Server(house.office, access, lambda: uids, _hello(ephemeral=ground.ephemeral))
-            pruning = asyncio.ensure_future(_prune(boxes))
-            try:
-                await _attend(born, house, server, surfaces, stopping)
-            finally:
-                pruning.cancel()
+            await _attend(born, _Open(house, server, surfaces, keeper), stopping)
     finally:
         client.close()
 
@@ -192,7 +187,18 @@ def _hello(*, ephemeral: bool) -> Hello:
     return Hello(bascule.__version__, os.getpid(), own.started if own else 0, ephemeral)
 
 
-async def _attend(born: Inheritance, house: House, server: Server, surfaces: Surfaces, stopping: asyncio.Event) -> None:
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What a gateway attends to once its house is open."""
+
+    house: House
+    server: Server
+    surfaces: Surfaces
+    keeper: Keeper
+
+
+async def _attend(born: Inheritance, opened: _Open, stopping: asyncio.Event) -> None:
+    house, server, surfaces = opened.house, opened.server, opened.surfaces
     served = socket.socket(fileno=born.served)
     lasting = born.kind == "listener"
     await house.conversations.take_up(resume=lasting)
@@ -202,22 +208,17 @@ async def _attend(born: Inheritance, house: House, server: Server, surfaces: Sur
     os.write(born.tell, READY)
     os.close(born.tell)
     ended = asyncio.ensure_future(stopping.wait())
-    ticking = asyncio.ensure_future(_tick(house))
+    tasks = [asyncio.ensure_future(_tick(house))]
+    if lasting:
+        tasks.append(asyncio.ensure_future(opened.keeper.keep(house.containment.reason)))
     await asyncio.wait((serving, ended), return_when=asyncio.FIRST_COMPLETED)
     if ended.done():
         # Before their connections close, which would cancel them: a turn that waits for an answer is to wait on.
         await house.conversations.turns.stop()
     await surfaces.close()
-    for task in (serving, ended, ticking):
+    for task in (serving, ended, *tasks):
         task.cancel()
-    await asyncio.gather(serving, ended, ticking, return_exceptions=True)
-
-
-async def _prune(boxes: RoutedBoxes) -> None:
-    """Let go of containers that policy keeps no longer."""
-    while True:
-        await asyncio.sleep(PRUNE_SECONDS)
-        await boxes.docker.prune()
+    await asyncio.gather(serving, ended, *tasks, return_exceptions=True)
 
 
 async def _tick(house: House) -> None:

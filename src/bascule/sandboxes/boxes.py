@@ -5,18 +5,21 @@ Stops: a call of an agent running in another backend's box than policy says. Mov
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
 from bascule.core.confinement import Mount
-from bascule.core.errors import Unavailable
+from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import AgentId
 from bascule.core.policy import AgentPolicy, Backend
 from bascule.core.ports import Files, WayOut
 from bascule.core.posture import Posture
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
 from bascule.sandboxes.docker.backend import DockerBoxes
+from bascule.sandboxes.docker.record import FILE
 from bascule.sandboxes.warden.client import WardenClient
 
 
@@ -38,6 +41,7 @@ class RoutedBoxes:
         ``clock`` counts seconds.
         """
         self._agents = agents
+        self._has_tidied = False
         self._bubblewrap = BubblewrapBoxes(client, agents, uids, gateway_uid, way, clock=clock)
         self.docker = DockerBoxes(client, agents, uids, gateway_uid, way, clock=clock)
 
@@ -81,6 +85,28 @@ class RoutedBoxes:
         if key.agent in self._agents:
             await self._of(key.agent).forget(key)
 
+    async def tidy(self) -> None:
+        """Remove containers that a gateway which is gone left behind, or that were only half made.
+
+        Raises:
+            Unavailable: Docker does not answer, where policy names it.
+        """
+        if self._names_docker:
+            await self.docker.tidy()
+        elif not self._has_tidied:
+            # Policy names Docker no longer, and a crash may have come in between. Once is enough.
+            self._has_tidied = True
+            if self._had_images():
+                with contextlib.suppress(BasculeError):
+                    await self.docker.tidy()
+
+    def _had_images(self) -> bool:
+        return any(Path(rules.layout.home, FILE).exists() for rules in self._agents.values())
+
+    @property
+    def _names_docker(self) -> bool:
+        return any(rules.sandbox.backend is Backend.DOCKER for rules in self._agents.values())
+
     async def prune(self) -> None:
         """End what policy does not keep any longer: unused too long, or too old."""
         await self._bubblewrap.prune()
@@ -89,6 +115,6 @@ class RoutedBoxes:
     async def standing(self) -> tuple[Standing, ...]:
         """See :class:`bascule.core.ports.Boxes`; Docker is asked only where policy names it."""
         found = await self._bubblewrap.standing()
-        if any(rules.sandbox.backend is Backend.DOCKER for rules in self._agents.values()):
+        if self._names_docker:
             found += await self.docker.standing()
         return found

@@ -13,7 +13,7 @@ import hashlib
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
@@ -27,8 +27,12 @@ from bascule.core.posture import Posture
 from bascule.sandboxes.attendance import Attendance, check_ways
 from bascule.sandboxes.bound import bound, is_bare, standing_mounts
 from bascule.sandboxes.bubblewrap.pipeline import Pipeline
+from bascule.sandboxes.docker.leftovers import clear_places, is_lost, remove_unknown
 from bascule.sandboxes.docker.line import ContainerLine
 from bascule.sandboxes.docker.place import Place
+from bascule.sandboxes.docker.shelf import Shelf
+from bascule.sandboxes.docker.watch import EngineWatch
+from bascule.sandboxes.docker.working import Scope, Working, roster, with_tools
 from bascule.sandboxes.files import WorkerFiles, connect
 from bascule.sandboxes.fitness import Unfit, held_against, roots
 from bascule.sandboxes.hello import Setup
@@ -42,25 +46,6 @@ from bascule.sandboxes.warden.stage import BOX_CANARY
 _CONNECT_SECONDS = 8.0
 _START_SECONDS = 15.0
 _OPERATION_SECONDS = 30.0
-
-Scope = tuple[AgentId, str]
-"""Whose container: an agent's, or (second part not empty) one session's."""
-
-
-@dataclass(slots=True, eq=False)
-class _Container:
-    """One container at work."""
-
-    key: BoxKey
-    place: str
-    digest: str
-    line: ContainerLine
-    measured: Measurement
-    made: float
-    used: float
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    files: WorkerFiles | None = None
-    posture: Posture | None = None
 
 
 class DockerBoxes:
@@ -86,8 +71,11 @@ class DockerBoxes:
         self._uids = uids
         self._gateway_uid = gateway_uid
         self._way = way
-        self._containers: dict[Scope, _Container] = {}
-        self._alone: list[_Container] = []
+        self._containers: dict[Scope, Working] = {}
+        self._alone: list[Working] = []
+        self._making: set[str] = set()
+        self._shelves: dict[str, Shelf] = {}
+        self._watch = EngineWatch(client.containers, clock)
         self._turns: dict[Scope, asyncio.Lock] = {}
 
     async def files(self, key: BoxKey, mounts: tuple[Mount, ...] = ()) -> Files:
@@ -124,13 +112,13 @@ class DockerBoxes:
         if mounts:
             alone = await self._start(request.key, mounts, tools)
             try:
-                return await Pipeline(alone.line, bound(request, rules)).run()
+                return await self._watch.hold(Pipeline(alone.line, bound(request, rules)).run())
             finally:
                 await asyncio.shield(self._end(alone))
         container = await self._standing(request.key, tools)
         async with container.turn:
             try:
-                return await Pipeline(container.line, bound(request, rules)).run()
+                return await self._watch.hold(Pipeline(container.line, bound(request, rules)).run())
             finally:
                 container.used = self._clock()
                 await asyncio.shield(self._clear(container))
@@ -153,6 +141,7 @@ class DockerBoxes:
         key = next((scope for scope in reversed(self._containers) if scope[0] == agent), None)
         known = self._containers[key] if key is not None else None
         if not fresh and known is not None and known.line.alive and known.posture is not None:
+            await self._must_answer()
             return known.posture
         container = await self._standing(known.key if known is not None else BoxKey(agent, cli_session(agent)))
         async with container.turn:
@@ -217,6 +206,28 @@ class DockerBoxes:
                     await self._worker(kept, ())
             await self._clear(kept)
 
+    async def tidy(self) -> None:
+        """Remove containers of this home that none of ours are: a gone gateway's, and half-made ones.
+
+        Raises:
+            Unavailable: Docker does not answer.
+        """
+        standing = (*self._containers.values(), *self._alone)
+        known = {*self._making, *(container.place for container in standing)}
+        for home in {rules.layout.home for rules in self._agents.values()}:
+            clear_places(Path(home) / "state" / "boxes", known)
+        await remove_unknown(self._client, known)
+
+    async def _must_answer(self) -> None:
+        """Let nothing go on in containers whose engine is gone; one that is merely slow costs this call alone."""
+        try:
+            await self._watch.must_answer()
+        except Unavailable as error:
+            if is_lost(error):
+                for scope in list(self._containers):
+                    self._close(self._containers.pop(scope))
+            raise
+
     async def prune(self) -> None:
         """End what policy does not keep any longer: unused too long, or too old."""
         now = self._clock()
@@ -232,20 +243,7 @@ class DockerBoxes:
         Raises:
             Unavailable: Docker does not answer.
         """
-        now = self._clock()
-        known = {container.place: (scope, container) for scope, container in self._containers.items()}
-        found: list[Standing] = []
-        for row in await self._client.containers():
-            scope, container = known.get(str(row["place"]), (None, None))
-            found.append(
-                Standing(
-                    str(row["id"])[:12], str(row["agent"]), "docker", str(row["state"]), float(row["created"]),
-                    str(row["image"]), bool(row["orphan"]),
-                    session=scope[1] if scope is not None else "",
-                    idle=None if container is None else now - container.used,
-                )
-            )  # fmt: skip
-        return tuple(found)
+        return roster(await self._client.containers(), self._containers, self._clock())
 
     # -- containers
 
@@ -257,13 +255,14 @@ class DockerBoxes:
     def _scope(self, key: BoxKey) -> Scope:
         return key.agent, key.session if self._policy(key.agent).sandbox.docker.per_session else ""
 
-    async def _standing(self, key: BoxKey, tools: str | None = None) -> _Container:
+    async def _standing(self, key: BoxKey, tools: str | None = None) -> Working:
         """Return the container of a scope as policy and ``tools/`` now want it, made if need be."""
         scope = self._scope(key)
         unsafe = await self._client.tools(key.agent) if tools is None else tools
         async with self._turns.setdefault(scope, asyncio.Lock()):
             found = self._containers.get(scope)
             if found is not None and found.line.alive and found.digest == self._digest(key.agent, unsafe):
+                await self._must_answer()
                 found.used = self._clock()
                 return found
             if found is not None:
@@ -277,13 +276,15 @@ class DockerBoxes:
         """Identify all that a container is made from; how long it is kept is looked up anew each time."""
         rules = self._policy(agent)
         docker = replace(rules.sandbox.docker, idle_seconds=0, age_seconds=0)
-        seen = (replace(rules.sandbox, docker=docker), rules.layout, not tools, self._uids[agent], self._has_way(agent))
+        box, home = replace(rules.sandbox, docker=docker, warm=False), rules.layout.home
+        image = self._shelves.setdefault(home, Shelf(Path(home))).id_of(docker.image)
+        seen = (box, image, rules.layout, not tools, self._uids[agent], self._has_way(agent))
         return hashlib.sha256(repr(seen).encode()).hexdigest()
 
     def _has_way(self, agent: AgentId) -> bool:
         return self._way is not None and self._policy(agent).sandbox.network == "proxy"
 
-    async def _start(self, key: BoxKey, mounts: tuple[Mount, ...], tools: str) -> _Container:
+    async def _start(self, key: BoxKey, mounts: tuple[Mount, ...], tools: str) -> Working:
         rules = self._policy(key.agent)
         digest = self._digest(key.agent, tools)
         box = rules.sandbox
@@ -293,17 +294,22 @@ class DockerBoxes:
                 standing_mounts(rules, mounts), box.limits, box.docker.cpus, is_bare(rules),
                 self._has_way(key.agent),
             )  # fmt: skip
-            measured, end_way = await self._contain(request)
+            self._making.add(place.name)
             try:
-                connection = await place.accept(self._uids[key.agent], _CONNECT_SECONDS)
-            except BaseException:
-                end_way()
-                await asyncio.shield(self._discharge(key.agent, place.name))
-                raise
+                measured, end_way = await self._contain(request)
+                self._watch.answered()
+                try:
+                    connection = await place.accept(self._uids[key.agent], _CONNECT_SECONDS)
+                except BaseException:
+                    end_way()
+                    await asyncio.shield(self._discharge(key.agent, place.name))
+                    raise
+            finally:
+                self._making.discard(place.name)
         line = ContainerLine.open(connection, f"{rules.layout.home}/shared", rules.layout.agent_root)
         line.at_end(end_way)
         now = self._clock()
-        made = _Container(key, place.name, digest, line, _with_tools(measured, tools), now, now)
+        made = Working(key, place.name, digest, line, with_tools(measured, tools), now, now)
         if mounts:
             self._alone.append(made)
         return made
@@ -320,7 +326,7 @@ class DockerBoxes:
                 await asyncio.shield(self._discharge(request.agent, request.place))
                 raise
 
-    async def _worker(self, container: _Container, mounts: tuple[Mount, ...]) -> WorkerFiles:
+    async def _worker(self, container: Working, mounts: tuple[Mount, ...]) -> WorkerFiles:
         if container.files is not None and not container.files.dead:
             return container.files
         rules = self._policy(container.key.agent)
@@ -342,7 +348,7 @@ class DockerBoxes:
         container.files, container.posture = files, found
         return files
 
-    async def _begin_worker(self, container: _Container) -> socket.socket:
+    async def _begin_worker(self, container: Working) -> socket.socket:
         """Start a worker in place of the one there may be; return our end of the line to it."""
         if container.files is not None:
             container.files.close()
@@ -355,7 +361,7 @@ class DockerBoxes:
             raise
         return ours
 
-    async def _clear(self, container: _Container) -> None:
+    async def _clear(self, container: Working) -> None:
         """Leave nothing of a call; a container that cannot show it is not used again."""
         try:
             clean, worker = await container.line.clear()
@@ -367,12 +373,12 @@ class DockerBoxes:
             self._containers.pop(self._scope(container.key), None)
             await self._end(container)
 
-    def _close(self, container: _Container) -> None:
+    def _close(self, container: Working) -> None:
         if container.files is not None:
             container.files.close()
         container.line.end()
 
-    async def _end(self, container: _Container) -> None:
+    async def _end(self, container: Working) -> None:
         """Let go of a container, which ends it, and see to it that Docker has none of it left."""
         if container in self._alone:
             self._alone.remove(container)
@@ -382,10 +388,3 @@ class DockerBoxes:
     async def _discharge(self, agent: AgentId, place: str) -> None:
         with contextlib.suppress(BasculeError):  # an engine that is gone: its resident ended with the line
             await self._client.discharge(agent, place)
-
-
-def _with_tools(measured: Measurement, tools: str) -> Measurement:
-    return Measurement(
-        measured.kernel_uid, measured.capabilities, measured.seccomp, measured.no_new_privs, measured.groups,
-        measured.memory_limit, measured.pids_limit, tools,
-    )  # fmt: skip
