@@ -81,6 +81,16 @@ def test_the_places_of_a_box() -> None:
     assert places["/tmp"] == ("", "rw")
 
 
+def test_binds_are_places_and_no_access_is_an_empty_one() -> None:
+    box = {"workspaceAccess": "none", "docker": {"binds": ["/h/shared/repo:/workspaces/shared/repo:ro"]}}
+    rules = compiled({"agents": {"list": [{"id": "a", "sandbox": box}]}})[0].agents[A]
+    places = {place.target: (place.source, place.access) for place in box_mounts(rules)}
+    assert places == {
+        "/workspace": ("", "ro"), "/workspaces/shared/repo": ("/h/shared/repo", "ro"), "/tmp": ("", "rw"),
+    }  # fmt: skip
+    assert facts(box)["workspace"].value == "none: nothing of its directory"
+
+
 def test_places_of_keys_in_a_file() -> None:
     keys = Keys(read('{\n a: {\n  "b-c": [1, {d: 2}],\n },\n}', "f"))
     assert keys.where("a.b-c") == "f:3:3"

@@ -99,7 +99,7 @@ def explain_box(agent: AgentPolicy, document: Document, image_id: str) -> tuple[
         scope = "one container for every session" if box.docker.per_session else "one container for the agent"
         found.append(fact("scope", scope, "scope", "perSession"))
     found += [
-        fact("workspace", f"{box.workspace_access} for {', '.join(OWN_DIRECTORIES)}", "workspaceAccess"),
+        fact("workspace", _workspace(box.workspace_access), "workspaceAccess"),
         *_network(agent, keys, own),
         *_limits(agent, keys, own),
     ]
@@ -117,13 +117,22 @@ def explain_box(agent: AgentPolicy, document: Document, image_id: str) -> tuple[
     return tuple(found)
 
 
+def _workspace(access: str) -> str:
+    return "none: nothing of its directory" if access == "none" else f"{access} for {', '.join(OWN_DIRECTORIES)}"
+
+
 def box_mounts(agent: AgentPolicy) -> tuple[BoxMount, ...]:
     """Return what an agent's box sees of the machine, and the places that are its own."""
     root = agent.layout.agent_root
     own = "rw" if agent.sandbox.workspace_access == "rw" else "ro"
-    found = [BoxMount(root, BOX_ROOT, "ro")]
-    found += [BoxMount(f"{root}/{name}", f"{BOX_ROOT}/{name}", own) for name in OWN_DIRECTORIES]
-    found.append(BoxMount(f"{root}/tools", f"{BOX_ROOT}/tools", "run"))
+    found: list[BoxMount] = []
+    if agent.sandbox.workspace_access != "none":
+        found.append(BoxMount(root, BOX_ROOT, "ro"))
+        found += [BoxMount(f"{root}/{name}", f"{BOX_ROOT}/{name}", own) for name in OWN_DIRECTORIES]
+        found.append(BoxMount(f"{root}/tools", f"{BOX_ROOT}/tools", "run"))
+    else:
+        found.append(BoxMount("", BOX_ROOT, "ro"))
+    found += [BoxMount(bind.path, bind.target, "rw" if bind.writable else "ro") for bind in agent.layout.binds]
     found.append(BoxMount("", "/tmp", "rw"))  # noqa: S108 -- the name inside a box
     return tuple(found)
 

@@ -76,7 +76,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def long(ended: list[str]) -> str:
     try:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
     finally:
         ended.append("ended")
     return "never"
