@@ -145,6 +145,7 @@ def test_what_policy_names_is_fetched_recorded_and_untrusted(web: Web) -> None:
     opened, closed = web.egress()[before:]
     assert (opened["kind"], closed["kind"]) == ("egress_opened", "egress_closed")
     assert opened["body"]["target"] == web.named.at("/bread")
+    assert f"GET {web.named.at('/bread')}" in (opened["summary"], closed["summary"].removesuffix(" ok"))
     assert closed["body"]["parent"] == opened["seq"]
     begun = next(record for record in web.made.records() if record["seq"] == opened["body"]["parent"])
     assert (begun["kind"], begun["body"]["tool"]) == ("started", "web_fetch")

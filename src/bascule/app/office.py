@@ -324,10 +324,12 @@ def whole(found: Record) -> dict[str, Json]:
 
 
 def summary(found: Record) -> str:
-    """One line on a record: the tool, and what came of it."""
+    """One line on a record: the tool or the address, and what came of it."""
     body = whole(found)
     decision = body.get("decision")
     parts = [str(body["tool"])] if "tool" in body else []
+    if "target" in body:
+        parts.append(f"{body.get('method', '')} {body['target']}"[:80])
     if isinstance(decision, Mapping):
         parts.append(str(decision.get("effect", "")))
     parts += [str(body[key]) for key in ("state", "by", "code", "ending") if body.get(key)]

@@ -249,7 +249,7 @@ class WardenClient:
         finally:
             self._state.answers.pop(number, None)
         if body.get("ok") is not True:
-            raise Unavailable(str(body.get("code")), str(body.get("message")))
+            raise Unavailable(str(body.get("code")), str(body.get("message")), str(body.get("remedy", "")))
         return body
 
     async def _send(self, message: bytes, files: Sequence[int]) -> None:

@@ -82,9 +82,9 @@ class Errands:
             try:
                 said: dict[str, Json] = {"ok": True, **job()}
             except BasculeError as error:
-                said = _refused(error)
+                said = refusal(error)
             except (OSError, ValueError, KeyError, TypeError) as error:
-                said = _refused(Unavailable("docker_error", f"what was asked of Docker failed: {error}"))
+                said = refusal(Unavailable("docker_error", f"what was asked of Docker failed: {error}"))
             rest = memoryview(json.dumps(said).encode())
             while rest:
                 rest = rest[os.write(writing, rest) :]
@@ -113,7 +113,7 @@ class Errands:
         try:
             said = json.loads(bytes(errand.content))
         except ValueError:
-            said = _refused(Unavailable("docker_silent", "Docker did not answer in time"))
+            said = refusal(Unavailable("docker_silent", "Docker did not answer in time"))
         self._answer({"id": errand.request, **errand.heard(said)})
 
     def finish(self) -> None:
@@ -124,6 +124,6 @@ class Errands:
             del self._running[descriptor]
 
 
-def _refused(error: BasculeError) -> dict[str, Json]:
-    """The answer of an errand that failed."""
-    return {"ok": False, "code": error.code, "message": error.message[:300]}
+def refusal(error: BasculeError) -> dict[str, Json]:
+    """The answer where something failed."""
+    return {"ok": False, "code": error.code, "message": error.message[:300], "remedy": error.remedy[:300]}

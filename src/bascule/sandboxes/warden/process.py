@@ -28,7 +28,7 @@ from bascule.sandboxes.warden.channel import Channel, id_of
 from bascule.sandboxes.warden.config import WardenConfig, read_config
 from bascule.sandboxes.warden.container_requests import CheckTools, Contain, ContainerRequest
 from bascule.sandboxes.warden.containers import Containers
-from bascule.sandboxes.warden.errands import Errands
+from bascule.sandboxes.warden.errands import Errands, refusal
 from bascule.sandboxes.warden.launch import BLOCK_FD, SECCOMP_FD, STATUS_FD, Filters
 from bascule.sandboxes.warden.messages import (
     FILES_OF_RUN,
@@ -134,7 +134,7 @@ class Warden:
         except (BasculeError, OSError) as error:
             problem = error if isinstance(error, BasculeError) else Unavailable("warden_error", str(error))
             number = id_of(received.untrusted_message)
-            self._channel.send({"id": number, "ok": False, "code": problem.code, "message": problem.message[:300]})
+            self._channel.send({"id": number, **refusal(problem)})
         finally:
             for descriptor in received.files:
                 os.close(descriptor)
