@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from bascule.core.errors import BasculeError
-from bench import boxes, judging, keeping, machine, parsing, starting, table
+from bench import boxes, containers, judging, keeping, machine, parsing, starting, table, ways
 from bench.measure import CannotRun, Effort, Row
 
 Group = Callable[[Effort], Iterator[Row]]
@@ -23,6 +23,8 @@ GROUPS: dict[str, tuple[Group, Callable[[], AbstractContextManager[None]]]] = {
     "ledger": (keeping.ledger_rows, machine.one_core),
     "approval": (keeping.approval_rows, nullcontext),
     "gate": (boxes.rows, nullcontext),
+    "docker": (containers.rows, nullcontext),
+    "proxy": (ways.rows, nullcontext),
     "help": (starting.rows, nullcontext),
 }
 """Every group, and whether it stays on one core: what runs in several processes or threads must not."""

@@ -45,14 +45,15 @@ def rows(effort: Effort) -> Iterator[Row]:
             if "failed" in heard:
                 raise CannotRun(heard["failed"])
             if "row" in heard:
-                yield _row(heard["row"], rivals[heard["beside"]])
+                yield as_row(heard["row"], rivals[heard["beside"]])
             else:
                 memory.append(others.memory_of(uid))
             line.say(go=True)
     yield Row("memory of a warm file worker, its box included, PSS", "MB", figures(memory, 1e6), 8)
 
 
-def _row(body: dict[str, Any], rivals: tuple[Rival, ...]) -> Row:
+def as_row(body: dict[str, Any], rivals: tuple[Rival, ...]) -> Row:
+    """Return a row that the child measured, with what was measured here."""
     return Row(**body | {"figures": Figures(**body["figures"]), "rivals": rivals})
 
 
@@ -64,34 +65,34 @@ def _body(effort: Effort) -> Callable[[Path, socket, Line], None]:
 
 
 async def _measure(home: Path, warden: socket, line: Line, effort: Effort) -> None:
-    async with a_house(home, warden) as house:
+    async with a_house(home, warden) as (house, _):
         async for row, beside in _rows(home, house, effort):
             line.say(row=asdict(row) | {"rivals": ()}, beside=beside)
             line.hear()
         for each in range(effort.n(10)):
             await house.boxes.stop(AgentId(AGENT))
-            await _cross(house, "read", session=f"agent:{AGENT}:memory{each}", path=FILE)
+            await cross(house, "read", session=f"agent:{AGENT}:memory{each}", path=FILE)
             line.say(memory=each)
             line.hear()
 
 
 async def _rows(home: Path, house: House, effort: Effort) -> AsyncIterator[tuple[Row, str]]:
-    await _cross(house, "write", path=FILE, content="x" * SIZE)
-    read = await awaits(lambda: _cross(house, "read", path=FILE), effort.n(200), per_unit=MILLISECONDS, rounds=10)
+    await cross(house, "write", path=FILE, content="x" * SIZE)
+    read = await awaits(lambda: cross(house, "read", path=FILE), effort.n(200), per_unit=MILLISECONDS, rounds=10)
     yield Row("read 4 KB through the whole gate", "ms", read, 1), "read"
     commit = _commit(home, effort.n(200))
     yield Row("one synced commit, by the gateway's account (yardstick)", "ms", commit), ""
-    run = await awaits(lambda: _cross(house, "exec", command="true"), effort.n(100), per_unit=MILLISECONDS, rounds=10)
+    run = await awaits(lambda: cross(house, "exec", command="true"), effort.n(100), per_unit=MILLISECONDS, rounds=10)
     yield Row("exec `true` through the whole gate, in its own fresh box", "ms", run, 8 + commit.p50), "exec"
     pipe = f"cat {FILE} | cat"
-    two = await awaits(lambda: _cross(house, "exec", command=pipe), effort.n(50), per_unit=MILLISECONDS, rounds=5)
+    two = await awaits(lambda: cross(house, "exec", command=pipe), effort.n(50), per_unit=MILLISECONDS, rounds=5)
     yield Row("exec `cat FILE | cat`, two boxes joined by a pipe", "ms", two), ""
-    cold, stop = await _starts(house, effort.n(50))
+    cold, stop = await starts(house, effort.n(50))
     yield Row("file worker, cold start with its self-test", "ms", cold, 60), ""
     yield Row("stop an agent's boxes, until the last process is gone", "ms", stop, 20), ""
 
 
-async def _cross(house: House, tool: str, session: str = "", **args: str) -> None:
+async def cross(house: House, tool: str, session: str = "", **args: str) -> None:
     """Take a call across and insist that it ran."""
     key = SessionKey(session) if session else cli_session(AgentId(AGENT))
     asked = Proposal(AgentId(AGENT), key, tool, json.dumps(args), OPERATOR, "cli:bench")
@@ -112,7 +113,7 @@ def _commit(home: Path, n: int) -> Figures:
         database.close()
 
 
-async def _starts(house: House, n: int) -> tuple[Figures, Figures]:
+async def starts(house: House, n: int) -> tuple[Figures, Figures]:
     """Time starts and stops in turn; the first start of a process is left out."""
     agent, starts, stops = AgentId(AGENT), [], []
     for each in range(n + 1):

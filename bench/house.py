@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,20 +20,20 @@ from typing import Any
 
 import bascule
 from bascule.app.egress import WaysOut
+from bascule.app.programs import BoxPrograms
 from bascule.app.start import plan_start
 from bascule.app.wiring import BUILT_TOOLS, Ground, House, SystemClock, open_house
 from bascule.core.canonical import Json
 from bascule.host import accounts, split
 from bascule.host.policy_files import load
-from bascule.host.programs import HostPrograms
 from bascule.linux.calls import die_with_parent, forbid_new_privileges
 from bascule.policy.places import APPROVALS_NAME, CONFIG_NAME
-from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
+from bascule.sandboxes.boxes import RoutedBoxes
 from bascule.sandboxes.warden.client import WardenClient
 
 AGENT = "main"
 
-_CONFIG: Json = {
+_CONFIG: Mapping[str, Json] = {
     "agents": {"list": [{"id": AGENT, "tools": {"allow": ["read", "write", "exec"]}}]},
     "tools": {"exec": {"security": "allowlist", "ask": "on-miss"}},
 }
@@ -69,13 +69,21 @@ class Line:
 
 
 @contextmanager
-def a_home(build: Path) -> Iterator[Path]:
-    """Make a home with one agent in the checkout, on the disk the checkout is on, and remove it afterwards."""
+def a_home(build: Path, sandbox: Mapping[str, Json] | None = None, **sections: Json) -> Iterator[Path]:
+    """Make a home with one agent in the checkout, on the disk the checkout is on, and remove it afterwards.
+
+    Args:
+        build: where.
+        sandbox: of every agent; None for what a policy that says nothing gives.
+        sections: of the configuration, besides the agent and its commands.
+    """
     build.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=build) as folder:
         home = Path(folder).resolve()
         home.chmod(0o755)
-        (home / CONFIG_NAME).write_text(json.dumps(_CONFIG), "utf-8")
+        agents: Any = _CONFIG["agents"]
+        config = {**_CONFIG, "agents": agents | ({"defaults": {"sandbox": sandbox}} if sandbox else {}), **sections}
+        (home / CONFIG_NAME).write_text(json.dumps(config), "utf-8")
         (home / APPROVALS_NAME).write_text(json.dumps(_APPROVALS), "utf-8")
         yield home
 
@@ -122,20 +130,21 @@ def _inside(start: split.Start, home: Path, warden: socket, line: Line, body: An
 
 
 @asynccontextmanager
-async def a_house(home: Path, warden: socket) -> AsyncIterator[House]:
-    """Open the home as the gateway does, in the running event loop."""
+async def a_house(home: Path, warden: socket) -> AsyncIterator[tuple[House, WaysOut]]:
+    """Open the home as the gateway does, in the running event loop; yield it and the ways out of it."""
     loaded = load(home, BUILT_TOOLS)
     table = accounts.load(home)
     client = WardenClient.attach(warden)
-    boxes = BubblewrapBoxes(client, loaded.policy.agents, table.agents if table else {}, os.geteuid())
+    boxes = RoutedBoxes(client, loaded.policy.agents, table.agents if table else {}, os.geteuid())
+    ways = WaysOut(loaded.policy.agents)
     ground = Ground(
         account=lambda _agent: None,
         home=home,
         loaded=loaded,
         boxes=boxes,
         pages=boxes,
-        programs=HostPrograms(),
-        ways=WaysOut(loaded.policy.agents),
+        programs=BoxPrograms(boxes.docker.look),
+        ways=ways,
         environment={},
         mode="bench",
         ephemeral=True,
@@ -146,6 +155,6 @@ async def a_house(home: Path, warden: socket) -> AsyncIterator[House]:
     )
     try:
         async with open_house(ground) as house:
-            yield house
+            yield house, ways
     finally:
         client.close()

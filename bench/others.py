@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def programs(effort: Effort) -> tuple[Rival, ...]:
     n = effort.n(100)
     found = [Rival("a bare process (posix_spawn, floor)", _times((TRUE,), n))]
     bubblewrap = shutil.which("bwrap")
-    if bubblewrap and _runs((bubblewrap, *_BUBBLEWRAP)):
+    if bubblewrap and runs((bubblewrap, *_BUBBLEWRAP)):
         found.append(Rival("bubblewrap alone", _times((bubblewrap, *_BUBBLEWRAP), n)))
     return (*found, *container(effort))
 
@@ -37,34 +37,45 @@ def programs(effort: Effort) -> tuple[Rival, ...]:
 def container(effort: Effort) -> tuple[Rival, ...]:
     """Time ``docker exec`` in a warm container, if an engine answers and has an image; nothing is fetched."""
     docker = shutil.which("docker")
-    if docker is None or not _runs((docker, "version")):
+    if docker is None or not runs((docker, "version")):
         return ()
     images = _said((docker, "images", "--quiet")).split()
     if not images:
         return ()
-    with _warm(docker, images[0]) as name:
+    with warm(docker, images[0]) as name:
         words = (docker, "exec", name, "true")
-        return (Rival("docker exec, warm container", _times(words, effort.n(20))),) if _runs(words) else ()
+        return (Rival("docker exec, warm container", _times(words, effort.n(20))),) if runs(words) else ()
 
 
 @contextmanager
-def _warm(docker: str, image: str) -> Iterator[str]:
+def warm(docker: str, image: str) -> Iterator[str]:
+    """Run a container in which nothing happens; yields its id."""
     options = ("--detach", "--rm", "--network", "none", "--entrypoint", "sleep")
     name = _said((docker, "run", *options, image, "600")).strip()
     try:
         yield name
     finally:
-        _runs((docker, "kill", name))
+        runs((docker, "kill", name))
 
 
 def _times(words: tuple[str, ...], n: int) -> Figures:
+    return best(lambda: once(words), n, rounds=10)
+
+
+def best(timed: Callable[[], float], n: int, *, rounds: int) -> Figures:
+    """Return the round with the lowest median of what is timed by itself, in nanoseconds; milliseconds."""
     for _ in range(3):
-        _once(words)
-    rounds = [figures([_once(words) for _ in range(n)], MILLISECONDS) for _ in range(10)]
-    return min(rounds, key=lambda each: each.p50)
+        timed()
+    found = [figures([timed() for _ in range(n)], MILLISECONDS) for _ in range(rounds)]
+    return min(found, key=lambda each: each.p50)
 
 
-def _once(words: tuple[str, ...]) -> float:
+def once(words: tuple[str, ...]) -> float:
+    """Run a program to its end; return how long that took, in nanoseconds.
+
+    Raises:
+        CannotRun: it failed.
+    """
     began = time.perf_counter_ns()
     pid = os.posix_spawn(words[0], words, os.environ)
     _, status = os.waitpid(pid, 0)
@@ -74,7 +85,8 @@ def _once(words: tuple[str, ...]) -> float:
     return float(took)
 
 
-def _runs(words: Sequence[str]) -> bool:
+def runs(words: Sequence[str]) -> bool:
+    """True if a program can be run here and succeeds soon."""
     try:
         done = subprocess.run(words, capture_output=True, timeout=_ANSWER_SECONDS, check=False)  # noqa: S603 -- fixed words
     except (OSError, subprocess.TimeoutExpired):
@@ -94,13 +106,37 @@ def memory_of(uid: int) -> float:
     Raises:
         CannotRun: there is none, or it may not be read.
     """
-    total = 0
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal() and _uid(folder) == uid:
-            total += _pss(folder)
+    return memory_in(processes_of(uid))
+
+
+def memory_in(pids: Sequence[int]) -> float:
+    """Return the proportional set size of some processes, in bytes.
+
+    Raises:
+        CannotRun: there is none, or it may not be read.
+    """
+    total = sum(_pss(Path("/proc", str(pid))) for pid in pids)
     if not total:
         raise CannotRun("the worker's memory cannot be read by this account")
     return float(total)
+
+
+def processes_of(uid: int) -> list[int]:
+    """Return every process of an account."""
+    folders = (folder for folder in Path("/proc").iterdir() if folder.name.isdecimal())
+    return [int(folder.name) for folder in folders if _uid(folder) == uid]
+
+
+def processes_called(*words: str) -> list[int]:
+    """Return every process whose command line holds all of these."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            said = (folder / "cmdline").read_bytes().decode("utf-8", "replace") if folder.name.isdecimal() else ""
+        except OSError:
+            continue
+        found += [int(folder.name)] if said and all(word in said for word in words) else []
+    return found
 
 
 def _uid(folder: Path) -> int:
