@@ -23,6 +23,7 @@ from bascule.core.ids import AgentId
 from bascule.host import accounts, rights, split, sudoers
 from bascule.host.agent_names import agent_names
 from bascule.host.directories import CANARY
+from bascule.host.notify import service_manager
 from bascule.host.site import site_of
 from bascule.linux.calls import die_with_parent, forbid_new_privileges
 from bascule.sandboxes.warden.config import config_here, engine_socket, warden_command
@@ -52,6 +53,7 @@ def serve(
     if served is None:
         raise ValueError("a gateway needs a socket to serve")
     home = Path(os.path.realpath(home))
+    tell_manager = service_manager(os.environ)
     refuse_exposed(home)
     start = plan_start(home, agent_names(home))
     told, tell = os.pipe()
@@ -67,6 +69,8 @@ def serve(
     served.close()
     _forward(gateway)
     refused = _refusal(told)
+    if refused is None:
+        tell_manager("READY=1")
     status = os.waitstatus_to_exitcode(os.waitpid(gateway, 0)[1])
     if refused is not None:
         raise refused

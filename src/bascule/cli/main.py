@@ -19,6 +19,7 @@ from bascule.cli import (
     dashboard,
     gateway,
     grants,
+    host,
     init,
     ledger,
     pairing,
@@ -50,6 +51,7 @@ VERBS = (
     ledger,
     sandbox,
     contain,
+    host,
 )
 """Every group of verbs, in the order of the help."""
 
