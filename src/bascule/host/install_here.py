@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +152,7 @@ def code_paths() -> tuple[str, ...]:
         str(Path(bascule.__file__).resolve().parent),
         str(Path(sys.prefix) / "bin"),
         str(Path(sys.prefix) / "lib"),
+        sysconfig.get_path("stdlib"),
         sys.executable,
     )
 

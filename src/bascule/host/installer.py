@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from bascule.core.errors import NotPermitted, Unavailable
@@ -294,13 +295,9 @@ def refuse_unsafe_code(paths: Iterable[str]) -> None:
         Unavailable: ``code_unsafe``.
     """
     for path in paths:
-        real = os.path.realpath(path)
-        above = [real]
-        while above[-1] != "/":
-            above.append(os.path.dirname(above[-1]))  # noqa: PTH120 -- texts
-        below = (os.path.join(folder, name) for folder, _, files in os.walk(real) for name in ("", *files))  # noqa: PTH118
-        for name in (*above, *below):
-            seen = os.lstat(name)
+        real = Path(os.path.realpath(path))
+        for name in (real, *real.parents, *real.rglob("*")):
+            seen = name.lstat()
             if seen.st_uid != 0 or (seen.st_mode & 0o022 and not stat.S_ISLNK(seen.st_mode)):
                 raise Unavailable(
                     "code_unsafe",
