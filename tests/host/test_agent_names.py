@@ -1,7 +1,7 @@
 import pytest
 
 from bascule.core.errors import Malformed, Unavailable
-from bascule.host.agent_names import agent_names
+from bascule.host.agent_names import agent_names, lent_directories
 from bascule.host.policy_files import load
 from bascule.host.templates import TEAMS, team_template
 
@@ -38,3 +38,24 @@ def test_what_is_missing_or_does_not_read_is_refused(tmp_path):
         agent_names(tmp_path)
     with pytest.raises(Malformed):
         agent_names(written(tmp_path, "{agents"))
+
+
+def test_what_of_shared_the_policy_lends_is_read_as_the_compiler_reads_it(tmp_path):
+    home = tmp_path.resolve()
+    text = f"""{{
+      agents: {{
+        defaults: {{ sandbox: {{ docker: {{ binds: ["shared/context:/workspaces/shared/context", "/srv/x:/x:rw"] }} }} }},
+        list: [
+          {{ id: "one", sandbox: {{ docker: {{ binds: ["{home}/shared/packets:/p:rw", "shared/repo/a:/code:ro", 7] }} }} }},
+          {{ id: "two", sandbox: {{ docker: {{ binds: "shared/packets:/p" }} }} }},
+          {{ id: "../x", sandbox: {{ docker: {{ binds: ["shared/packets:/p:rw"] }} }} }},
+        ],
+      }},
+    }}"""
+    found = lent_directories(written(home, text))
+    assert found == {"context": {"one": False, "two": False}, "packets": {"one": True}, "repo": {"one": False}}
+    assert lent_directories(written(home, '{ agents: { list: [{ id: "a" }], defaults: 3 } }')) == {}
+    escaped = (
+        '{ agents: { list: [{ id: "a", sandbox: { docker: { binds: ["shared/../state:/x:rw", "shared:/x:rw"] } } }] } }'
+    )
+    assert lent_directories(written(home, escaped)) == {}

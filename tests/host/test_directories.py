@@ -163,3 +163,48 @@ def test_prompts_that_are_not_for_everybody_are_for_the_gateway_at_both_depths(h
     for name in ("prompts/all.md", "prompts/one/AGENTS.md"):
         granted = os.getxattr(home / name, "system.posix_acl_access")
         assert granted == acl({OWNERS.gateway: 4}, 0o640)
+
+
+def _as(uid: int, action: Callable[[], object]) -> bool:
+    """Whether an account can do something."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            os.umask(0)
+            action()
+            os._exit(0)
+        except OSError:
+            os._exit(1)
+        finally:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@as_root
+def test_a_shared_directory_lets_in_whom_it_is_lent_and_as_it_is_lent(home: Path) -> None:
+    home.parent.chmod(0o755)
+    for above in home.parents:
+        above.chmod(above.stat().st_mode | 0o011)
+    home.chmod(0o755)
+    one, two, three = (1_960_000_000 + number for number in (1, 2, 3))
+    agents = {AgentId(name): uid for name, uid in (("one", one), ("two", two), ("three", three))}
+    lent = {"packets": {one: True, two: False}}
+    prepare_home(str(home), Owners(0, 1_960_000_000, agents, lent))
+    packets, context = home / "shared" / "packets", home / "shared" / "context"
+
+    def made(path: Path) -> object:
+        return os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o660))
+
+    assert _as(one, lambda: made(packets / "a"))
+    assert _as(two, lambda: (packets / "a").read_bytes())
+    assert not _as(two, lambda: made(packets / "b"))
+    assert not _as(two, lambda: (packets / "a").write_bytes(b"x"))
+    assert not _as(three, lambda: (packets / "a").read_bytes())
+    assert not _as(three, lambda: made(packets / "c"))
+    assert not _as(one, lambda: made(context / "a"))
+    prepare_home(str(home), Owners(0, 1_960_000_000, agents, {"context": {one: True}}))
+    assert not _as(one, lambda: made(packets / "d"))
+    assert _as(one, lambda: made(context / "a"))

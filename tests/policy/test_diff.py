@@ -90,3 +90,21 @@ def test_a_new_agent_is_wider_by_each_of_its_tools() -> None:
     found = [(change.agent, change.subject) for change in diff_policies(old, new)]
     assert found == [("b", "agent"), ("b", "tool read")]
     assert [change.direction for change in diff_policies(new, old)] == [Direction.NARROWER]
+
+
+def test_what_a_box_is_lent_is_a_difference() -> None:
+    def lent(*binds: str, peers: object = ()) -> object:
+        agents = {"list": [{"id": "a", "sandbox": {"docker": {"binds": list(binds)}}}, {"id": "b"}]}
+        return compiled({"agents": agents, "peers": list(peers)})[0]
+
+    def seen(old: object, new: object) -> list[tuple[str, str, str, str]]:
+        return [(str(c.direction), c.subject.split()[0], c.before, c.after) for c in diff_policies(old, new)]
+
+    none, read, write = lent(), lent("/srv/x:/x:ro"), lent("/srv/x:/x:rw")
+    assert seen(none, read) == [("wider", "sandbox.docker.binds", "", "ro")]
+    assert seen(read, write) == [("wider", "sandbox.docker.binds", "ro", "rw")]
+    assert seen(write, read) == [("narrower", "sandbox.docker.binds", "rw", "ro")]
+    assert seen(write, none) == [("narrower", "sandbox.docker.binds", "rw", "")]
+    row = {"from": "a", "to": "b", "send": "allow"}
+    assert seen(none, lent(peers=[row])) == [("wider", "peers", "", "allow")]
+    assert seen(lent(peers=[row]), lent(peers=[{**row, "send": "deny"}])) == [("narrower", "peers", "allow", "deny")]

@@ -21,7 +21,7 @@ from bascule.checkup.governing import refuse_exposed
 from bascule.core.errors import BasculeError, Malformed, NotPermitted, Tampered, Unavailable
 from bascule.core.ids import AgentId
 from bascule.host import accounts, rights, split, sudoers
-from bascule.host.agent_names import agent_names
+from bascule.host.agent_names import agent_names, lent_directories
 from bascule.host.directories import CANARY
 from bascule.host.notify import service_manager
 from bascule.host.site import site_of
@@ -106,6 +106,7 @@ def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:
         table.agents,
         lambda number: warden_command(config, number),
         split.subordinate_of(home, table),
+        lent_directories(home),
     )
 
 

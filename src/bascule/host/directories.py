@@ -13,7 +13,7 @@ import os
 import stat
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bascule.core.errors import Tampered, Unavailable
 from bascule.core.ids import AgentId
@@ -36,11 +36,15 @@ _NOBODY = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Uids as the preparing process's user namespace counts them."""
+    """Uids as the preparing process's user namespace counts them.
+
+    ``lent``: by the name of a directory in ``shared/``, the uids of agents it is lent, and whether to be written.
+    """
 
     operator: int
     gateway: int
     agents: Mapping[AgentId, int]
+    lent: Mapping[str, Mapping[int, bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def prepare_home(path: str, owners: Owners, *, closed: bool = False) -> None:
             outer = _directory(home, parent, Rights(owners.operator, 0o755, {}))
             try:
                 for name in names:
-                    os.close(_directory(outer, name, Rights(owners.operator, 0o755, {})))
+                    _prepare_shared(outer, name, owners)
                 for agent, uid in owners.agents.items() if parent == "agents" else ():
                     _prepare_agent(outer, agent, uid, owners.operator)
             finally:
@@ -279,11 +283,33 @@ def _prepare_agent(agents: int, name: AgentId, uid: int, operator: int) -> None:
         os.close(root)
 
 
-def _inherit_nothing(directory: int) -> None:
+def _prepare_shared(shared: int, name: str, owners: Owners) -> None:
+    """Make a directory of ``shared/`` and let in whom policy lends it; which of them sees it is up to their boxes."""
+    directory = _directory(shared, name, Rights(owners.operator, 0o755, {}))
     try:
-        os.removexattr(directory, "system.posix_acl_default")
+        lent = owners.lent.get(name, {}).items()
+        entries = {uid: _ALL if writes else _READ for uid, writes in lent if uid != owners.operator}
+        if not entries:
+            for kind in ("access", "default"):
+                _remove_list(directory, kind)
+            return
+        _grant(directory, entries, 0o755)
+        # Of what any of them puts there too: the others are to find it, and the operator to clear it away.
+        default = acl({**entries, owners.operator: _ALL}, 0o750)
+        os.setxattr(directory, "system.posix_acl_default", default)
+    finally:
+        os.close(directory)
+
+
+def _inherit_nothing(directory: int) -> None:
+    _remove_list(directory, "default")
+
+
+def _remove_list(directory: int, kind: str) -> None:
+    try:
+        os.removexattr(directory, f"system.posix_acl_{kind}")
     except OSError as error:
-        if error.errno != errno.ENODATA:
+        if error.errno not in {errno.ENODATA, errno.EOPNOTSUPP}:
             raise
 
 

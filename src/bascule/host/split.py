@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bascule.core.errors import BasculeError, Malformed, NotPermitted, Tampered, Unavailable
@@ -98,6 +98,7 @@ class Start:
         agents: every agent's.
         command: starts the warden.
         subordinate: None as root.
+        lent: from :func:`bascule.host.agent_names.lent_directories`.
     """
 
     home: str
@@ -106,6 +107,7 @@ class Start:
     agents: Mapping[AgentId, int]
     command: Command
     subordinate: Subordinate | None = None
+    lent: Mapping[str, Mapping[AgentId, bool]] = field(default_factory=dict)
 
     def owners(self) -> Owners:
         """The uids as the warden counts them.
@@ -113,10 +115,16 @@ class Start:
         Raises:
             Unavailable: one is not mapped there.
         """
-        if self.subordinate is None:
-            return Owners(self.operator, self.gateway, self.agents)
-        seen = self.subordinate.inner
-        return Owners(seen(self.operator), seen(self.gateway), {name: seen(uid) for name, uid in self.agents.items()})
+        operator, gateway, agents = self.operator, self.gateway, dict(self.agents)
+        if self.subordinate is not None:
+            seen = self.subordinate.inner
+            operator, gateway = seen(operator), seen(gateway)
+            agents = {name: seen(uid) for name, uid in agents.items()}
+        lent = {
+            directory: {agents[name]: writes for name, writes in given.items() if name in agents}
+            for directory, given in self.lent.items()
+        }
+        return Owners(operator, gateway, agents, lent)
 
 
 def start_warden(start: Start) -> socket.socket:

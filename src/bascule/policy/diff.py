@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from bascule.core.confinement import Limits
+from bascule.core.confinement import Limits, Mount
+from bascule.core.ids import AgentId
 from bascule.core.policy import (
     AgentPolicy,
     DockerPolicy,
@@ -81,9 +82,20 @@ def _whole(old: Policy, new: Policy) -> Iterator[Change]:
             narrower = after is None
             direction = Direction.NARROWER if narrower else Direction.WIDER
             yield Change(direction, "", f"operators.{name}", "" if before is None else str(before), str(after or ""))
+    rows = ({(row.sender, row.receiver): row.send for row in policy.peers} for policy in (old, new))
+    yield from _peers(*rows)
     yield from _plain("", "agents default", old.default_agent, new.default_agent)
     for name in dict.fromkeys((*old.providers, *new.providers)):
         yield from _plain("", f"models.providers.{name}", old.providers.get(name), new.providers.get(name))
+
+
+def _peers(old: Mapping[tuple[AgentId, AgentId], str], new: Mapping[tuple[AgentId, AgentId], str]) -> Iterator[Change]:
+    for pair in dict.fromkeys((*old, *new)):
+        before, after = old.get(pair), new.get(pair)
+        if before != after:
+            narrower = after is None or after == "deny"
+            direction = Direction.NARROWER if narrower else Direction.WIDER
+            yield Change(direction, "", f"peers {pair[0]} to {pair[1]}", before or "", after or "")
 
 
 def _agent(old: AgentPolicy, new: AgentPolicy) -> Iterator[Change]:
@@ -103,6 +115,7 @@ def _agent(old: AgentPolicy, new: AgentPolicy) -> Iterator[Change]:
         made = (getattr(old.sandbox.docker, part.name), getattr(new.sandbox.docker, part.name))
         yield from _plain(new.id, f"sandbox.docker {part.name}", *made)
     yield from _plain(new.id, "sandbox.warm", str(old.sandbox.warm), str(new.sandbox.warm))
+    yield from _binds(new.id, old, new)
     single = (old.sandbox.unsafe_single_uid, new.sandbox.unsafe_single_uid)
     yield from _number(new.id, "sandbox.unsafeSingleUid", *single)
     for item in fields(Limits):
@@ -113,6 +126,23 @@ def _agent(old: AgentPolicy, new: AgentPolicy) -> Iterator[Change]:
     yield from _egress(new.id, old.egress, new.egress)
     yield from _plain(new.id, "model", old.model, new.model)
     yield from _plain(new.id, "prompts", old.prompts, new.prompts)
+
+
+def _binds(agent: str, old: AgentPolicy, new: AgentPolicy) -> Iterator[Change]:
+    before, after = ({(bind.path, bind.target): bind for bind in rules.layout.binds} for rules in (old, new))
+    for key in dict.fromkeys((*before, *after)):
+        was, now = before.get(key), after.get(key)
+        if was == now:
+            continue
+        wider = was is None or (now is not None and now.writable)
+        direction = Direction.WIDER if wider else Direction.NARROWER
+        yield Change(direction, agent, f"sandbox.docker.binds {key[0]}:{key[1]}", _bind(was), _bind(now))
+
+
+def _bind(mount: Mount | None) -> str:
+    if mount is None:
+        return ""
+    return "rw" if mount.writable else "ro"
 
 
 def _egress(agent: str, old: EgressPolicy, new: EgressPolicy) -> Iterator[Change]:
