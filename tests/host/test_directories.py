@@ -199,10 +199,10 @@ def test_a_shared_directory_lets_in_whom_it_is_lent_and_as_it_is_lent(home: Path
         return os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o660))
 
     assert _as(one, lambda: made(packets / "a"))
-    assert _as(two, lambda: (packets / "a").read_bytes())
+    assert _as(two, (packets / "a").read_bytes)
     assert not _as(two, lambda: made(packets / "b"))
     assert not _as(two, lambda: (packets / "a").write_bytes(b"x"))
-    assert not _as(three, lambda: (packets / "a").read_bytes())
+    assert not _as(three, (packets / "a").read_bytes)
     assert not _as(three, lambda: made(packets / "c"))
     assert not _as(one, lambda: made(context / "a"))
     prepare_home(str(home), Owners(0, 1_960_000_000, agents, {"context": {one: True}}))
