@@ -285,20 +285,20 @@ def _prepare_agent(agents: int, name: AgentId, uid: int, operator: int) -> None:
 
 def _prepare_shared(shared: int, name: str, owners: Owners) -> None:
     """Make a directory of ``shared/`` and let in whom policy lends it; which of them sees it is up to their boxes."""
-    directory = _directory(shared, name, Rights(owners.operator, 0o755, {}))
+    here = _directory(shared, name, Rights(owners.operator, 0o755, {}))
     try:
         lent = owners.lent.get(name, {}).items()
         entries = {uid: _ALL if writes else _READ for uid, writes in lent if uid != owners.operator}
         if not entries:
             for kind in ("access", "default"):
-                _remove_list(directory, kind)
+                _remove_list(here, kind)
             return
-        _grant(directory, entries, 0o755)
+        _grant(here, entries, 0o755)
         # Of what any of them puts there too: the others are to find it, and the operator to clear it away.
         default = acl({**entries, owners.operator: _ALL}, 0o750)
-        os.setxattr(directory, "system.posix_acl_default", default)
+        os.setxattr(here, "system.posix_acl_default", default)
     finally:
-        os.close(directory)
+        os.close(here)
 
 
 def _inherit_nothing(directory: int) -> None:
