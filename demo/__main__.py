@@ -21,11 +21,11 @@ from types import FrameType
 
 from bascule.cli.sink import Sink
 from bascule.core.errors import BasculeError
-from demo import canaries, table
+from demo import canaries, engine, table
 from demo.evidence import Ledger
-from demo.house import GURU, MAIN, House, throw_away
+from demo.house import GURU, House, throw_away
 from demo.play import Played, Player, governing
-from demo.steps import SURFACES, DemoError, Step, load, script
+from demo.steps import MAIN, SURFACES, WEB, DemoError, Step, load, script
 
 HERE = Path(__file__).resolve().parent
 
@@ -81,12 +81,15 @@ class Show:
 
     def open(self, policy: Path | None, steps: Sequence[Step]) -> None:
         """Make the home, start its gateway, and confide something to another agent."""
-        self.house.make(policy, {MAIN: script(steps), GURU: FORGETFUL})
+        scripts = {agent: script([step for step in steps if step.agent == agent]) for agent in (MAIN, WEB)}
+        self.house.make(policy, {**scripts, GURU: FORGETFUL})
         client = self.house.start()
         state = client.request("status")
         split = "warden and gateway apart" if state["mode"] == "root" else "without root, in a user namespace"
         self.say(f"  a throw-away home    {self.house.home}")
         self.say(f"  a real gateway       pid {state['pid']}, {state['agents']} agents, {split}")
+        where = "a container of Docker's" if engine.usable() else "bubblewrap's boxes, for containers need root"
+        self.say(f"  a reader of the web  bruba-web, in {where}, by a proxy of its own")
         self.say(f"  a scripted model     {len(steps)} calls from demo/day.jsonl and demo/turned.jsonl")
         for _event in client.stream(
             "send", None, agent=GURU, text=f"The safe opens with {self.house.tokens['safe']}.", session=None

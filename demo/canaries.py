@@ -15,7 +15,7 @@ from pathlib import Path
 
 from demo.steps import Canary, DemoError, Step
 
-TOKENS = ("note", "recipe", "pantry", "cellar", "diary", "policy", "safe", "key", "sealed")
+TOKENS = ("note", "recipe", "pantry", "cellar", "diary", "policy", "safe", "key", "sealed", "page", "whisper")
 """What is planted, by name; ``demo/house.py`` says where."""
 
 KEY_VARIABLE = "DEMO_API_KEY"
@@ -61,7 +61,9 @@ class Watch:
         listener.visits()
 
     def state(self, results: Iterable[bytes]) -> str:
-        """Return what the canary says now, given everything the deed brought back."""
+        """Return what the canary says now, given everything the deed brought back; empty if only the ledger knows."""
+        if self._canary.reached:
+            return ""
         if self._canary.visits:
             return "visited" if self._listener.visits() else "unvisited"
         if self._canary.text:

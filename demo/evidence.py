@@ -91,6 +91,10 @@ class Evidence:
         shown = [str(args[name]) for name in ("command", "path") if name in args]
         return " ".join([body["tool"], *(shown or map(str, args.values()))])
 
+    def tool(self) -> str:
+        """Return the tool of the first call, empty if there was none."""
+        return next((str(record["body"]["tool"]) for record in self._of("decided")), "")
+
     def remedy(self) -> str:
         """Return what the leading verdict advises; if it has no advice, what the other objections advise."""
         advice = [verdict["remedy"] for verdict in self.objections()]
@@ -123,6 +127,10 @@ class Evidence:
         """Return the programs that existed in the boxes of this step, by name."""
         programs = [name for record in self._of("started") for name in record["body"]["confinement"]["programs"]]
         return sorted({PurePath(name).name for name in programs})
+
+    def connections(self) -> int:
+        """Return how many connections were made for the agent; each is on disk before it is."""
+        return len(self._of("egress_opened"))
 
     def answered(self) -> str:
         """Return who answered the question and how, empty if nobody was asked."""

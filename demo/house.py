@@ -17,12 +17,13 @@ from bascule.control import place
 from bascule.control.client import Client
 from bascule.core.errors import BasculeError
 from bascule.host import accounts
-from demo import account
+from demo import account, engine
 from demo.canaries import KEY_VARIABLE, Listener, tokens
-from demo.steps import DemoError
+from demo.site import Site
+from demo.steps import MAIN, DemoError
 from demo.surfaces import Surfaces, token_of
 
-MAIN, GURU = "bruba-main", "bruba-guru"
+GURU = "bruba-guru"
 
 VERB_SECONDS = 120.0
 """Most seconds of one verb, a gateway's start included."""
@@ -47,6 +48,7 @@ class House:
         self.guru = self.home / "agents" / GURU
         self.tokens = tokens()
         self.listener = Listener()
+        self.site = Site(self.tokens["page"], self.tokens["whisper"], self.listener.port)
         self.surfaces = Surfaces()
         self.client: Client | None = None
         self._uids: frozenset[str] = frozenset()
@@ -54,7 +56,13 @@ class House:
     def names(self) -> Mapping[str, str]:
         """Return what ``$name`` stands for in steps."""
         places = {name: str(getattr(self, name)) for name in ("home", "outside", "main", "guru")}
-        return {**self.tokens, **places, "port": str(self.listener.port), "python": sys.executable}
+        return {
+            **self.tokens,
+            **places,
+            "port": str(self.listener.port),
+            "site": str(self.site.port),
+            "python": sys.executable,
+        }
 
     def verb(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run one ``bascule`` verb on this home, as a person would."""
@@ -92,7 +100,11 @@ class House:
         for agent, played in scripts.items():
             _put(self.home / "scripts" / f"{agent}.jsonl", played)
         config = self.home / POLICY_FILES[0]
-        text = self.surfaces.wire(config.read_text("utf-8"))
+        text = reaching(self.surfaces.wire(config.read_text("utf-8")), self.site.port)
+        if engine.usable():
+            engine.record(self.home)
+        else:
+            text = text.replace('backend: "docker"', 'backend: "bubblewrap"')
         config.write_text(edited(text, list(scripts), self.tokens["policy"]), "utf-8")
         self._plant()
 
@@ -150,6 +162,7 @@ class House:
     def remove(self) -> None:
         """Remove everything; without root what agents made belongs to subordinate ids, and they remove it."""
         self.listener.close()
+        self.site.close()
         self.surfaces.close()
         shutil.rmtree(self.top, ignore_errors=True)
         if self.top.exists():
@@ -169,7 +182,7 @@ class House:
                 found += [f"process {path.name}"] if named or acting else []
         if str(self.top) in Path("/proc/self/mountinfo").read_text("utf-8", "replace"):
             found.append("a mount")
-        return found
+        return found + engine.containers(self.home)
 
 
 def edited(config: str, agents: list[str], token: str) -> str:
@@ -184,6 +197,12 @@ def edited(config: str, agents: list[str], token: str) -> str:
             raise DemoError(f'the policy must have the agent once, as: id: "{agent}",')
     config = re.sub(r"\bcallsPerMinute: \d+", "callsPerMinute: 100000", config)
     return f"{config.rstrip()}\n// {token}\n"
+
+
+def reaching(config: str, port: int) -> str:
+    """Return the policy with one port of this machine for who reads the web, if it is written as the team's."""
+    named = rf'\1, allowPrivate: ["127.0.0.1:{port}"]'
+    return re.sub(r'("bruba-web": \{ allow: \["\*"\])', named, config, count=1)
 
 
 def _put(path: Path, text: str) -> None:

@@ -17,9 +17,9 @@ from bascule.control.client import Client
 from demo import race
 from demo.canaries import Watch
 from demo.evidence import Evidence, Ledger
-from demo.house import MAIN, House
+from demo.house import House
 from demo.race import Race
-from demo.steps import Step
+from demo.steps import MAIN, WEB, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,11 @@ class Player:
             watch = Watch(step.canary, self.house.listener)
             results, card = self._turn(step)
         self.results += results
-        records = [record for record in self.ledger.fresh() if record["agent"] == MAIN]
-        return Played(step, Evidence(records), watch.state(results), tuple(results), card, contest)
+        evidence = Evidence([record for record in self.ledger.fresh() if record["agent"] == step.agent])
+        state = watch.state(results)
+        if step.canary.reached:
+            state = "reached" if evidence.connections() else "unreached"
+        return Played(step, evidence, state, tuple(results), card, contest)
 
     def _contest(self, step: Step, stack: ExitStack) -> Race:
         """Begin to swap names, and let the naive reader show that the race can be won."""
@@ -87,7 +90,7 @@ class Player:
     def _turn(self, step: Step) -> tuple[list[bytes], tuple[str, ...]]:
         results: list[bytes] = []
         card: tuple[str, ...] = ()
-        for event in self.client.stream("send", None, agent=MAIN, text=step.operator, session=None):
+        for event in self.client.stream("send", None, agent=step.agent, text=step.operator, session=None):
             if event["event"] == "tool":
                 results += _brought_back(event["report"])
             elif event["event"] == "approval":
@@ -99,10 +102,9 @@ class Player:
         return results, card
 
     def told(self) -> str:
-        """Return everything the model was told in its session, as the gateway keeps it."""
-        session = f"agent:{MAIN}:main"
-        shown = self.client.request("sessions_show", session=session)
-        return "\n".join(line["text"] for line in shown["transcript"])
+        """Return everything the models were told in their sessions, as the gateway keeps it."""
+        shown = [self.client.request("sessions_show", session=f"agent:{agent}:main") for agent in (MAIN, WEB)]
+        return "\n".join(line["text"] for each in shown for line in each["transcript"])
 
 
 def _brought_back(report: Mapping[str, Any]) -> Iterator[bytes]:

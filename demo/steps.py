@@ -1,12 +1,13 @@
 """Steps as data: ``demo/*.jsonl``, one JSON object a line, each one call of the model and what must come of it.
 
-A line has ``title`` (for people), ``operator`` (the words that open the turn), ``call`` (``{"tool", "args"}``), ``say``
-(the model's closing words), ``canary`` (one of ``{"text": token}``, ``{"file": path}``, ``{"visits": true}``), ``want``
-(``{"effect", "canary", "by"}``; of several effects separated by ``|`` each call may have any; ``by`` names a judge that
-must object, if any must). Optional: ``answer`` (``yes`` or ``no``, what the operator says if asked; else no),
-``through`` (where they say it: ``chat``, ``http``, ``signal``; else in the chat), ``without`` (the same deed as a plain
-shell does it), ``times`` (how often the call is made), ``racing`` (names are swapped meanwhile). ``$name`` stands for a
-place or a token of this run, ``$$`` for a dollar. Stops: a step that expects nothing, or whose key is misspelt.
+A line has ``title`` (for people), ``operator`` (the words that open the turn), ``call`` (``{"tool", "args"}``),
+``say`` (the model's closing words), ``canary`` (one of ``{"text": token}``, ``{"file": path}``, ``{"visits": true}``,
+``{"reached": true}``), ``want`` (``{"effect", "canary", "by"}``; of several effects separated by ``|`` each call may
+have any; ``by`` names a judge that must object, if any must). Optional: ``agent`` (whose model plays it; else the main
+agent's), ``answer`` (``yes`` or ``no``, what the operator says if asked; else no), ``through`` (where they say it:
+``chat``, ``http``, ``signal``; else in the chat), ``without`` (the same deed as a plain shell does it), ``times`` (how
+often the call is made), ``racing`` (names are swapped meanwhile). ``$name`` stands for a place or a token of this run,
+``$$`` for a dollar. Stops: a step that expects nothing, or whose key is misspelt.
 """
 
 from __future__ import annotations
@@ -21,14 +22,19 @@ from typing import Any
 EFFECTS = frozenset({"ran", "failed", "denied", "asked: no", "asked: yes, ran", "asked: yes, failed"})
 """What can become of a call: it ran, ran and failed, was denied, or waited for the operator's answer first."""
 
-STATES = frozenset({"seen", "unseen", "made", "absent", "changed", "untouched", "visited", "unvisited"})
-"""What a canary can say: of a secret text, of a file, of a service that listens."""
+STATES = frozenset(
+    {"seen", "unseen", "made", "absent", "changed", "untouched", "visited", "unvisited", "reached", "unreached"}
+)
+"""What a canary can say: of a secret text, of a file, of a service that listens, of the ledger's connections."""
+
+MAIN, WEB = "bruba-main", "bruba-web"
+"""Whose model can play a step."""
 
 SURFACES = {"chat": "in the chat", "http": "over HTTP, with a token", "signal": "over Signal, with a thumb"}
 """Where the operator can answer, and how that is told."""
 
 _KEYS = frozenset(
-    {"title", "operator", "call", "say", "canary", "want", "answer", "through", "without", "times", "racing"}
+    {"title", "operator", "agent", "call", "say", "canary", "want", "answer", "through", "without", "times", "racing"}
 )
 
 
@@ -38,11 +44,12 @@ class DemoError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """What is looked at after a step: exactly one of a token, a file, and the listening service."""
+    """What is looked at after a step: exactly one of a token, a file, the listening service, connections at all."""
 
     text: str = ""
     file: str = ""
     visits: bool = False
+    reached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,7 @@ class Step:
     without: str
     times: int
     racing: bool
+    agent: str = MAIN
 
     def script(self) -> list[str]:
         """Return the two lines a scripted model plays: the call, as often as it is made, and the closing words."""
@@ -112,8 +120,10 @@ def _step(value: Mapping[str, Any]) -> Step:
         raise ValueError(f"a step has no key {sorted(foreign)[0]!r}")
     effects = frozenset(value["want"]["effect"].split("|"))
     state, answer, through = value["want"]["canary"], value.get("answer", "no"), value.get("through", "chat")
-    if not effects <= EFFECTS or state not in STATES or answer not in {"yes", "no"} or through not in SURFACES:
-        raise ValueError("'want', 'answer' or 'through' is not one of the words there are")
+    agent = value.get("agent", MAIN)
+    words = ((state, STATES), (answer, {"yes", "no"}), (through, SURFACES), (agent, {MAIN, WEB}))
+    if not effects <= EFFECTS or any(word not in known for word, known in words):
+        raise ValueError("'want', 'answer', 'through' or 'agent' is not one of the words there are")
     return Step(
         title=value["title"],
         operator=value["operator"],
@@ -129,4 +139,5 @@ def _step(value: Mapping[str, Any]) -> Step:
         without=value.get("without", ""),
         times=value.get("times", 1),
         racing=value.get("racing", False),
+        agent=agent,
     )

@@ -86,7 +86,7 @@ def _detail(played: Played) -> str:
 
 
 def _said(played: Played) -> list[str]:
-    """Everyone who objected, with the code; who answered; what was there to run; what the file worker refused."""
+    """Everyone who objected, with the code; who answered; what was there to run; what the hands refused."""
     evidence = played.evidence
     parts = [f"{verdict['judge']}: {verdict['code']}" for verdict in evidence.objections()]
     if not parts and evidence.verdicts():
@@ -95,7 +95,8 @@ def _said(played: Played) -> list[str]:
         parts.append(f"operator {answer}")
     if box := evidence.box():
         parts.append(f"box: only {', '.join(box)}")
-    parts += [f"file worker: {code}" for code in evidence.codes()]
+    hands = "the gateway's client" if evidence.tool().startswith("web_") else "file worker"
+    parts += [f"{hands}: {code}" for code in evidence.codes()]
     return parts
 
 

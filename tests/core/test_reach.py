@@ -15,6 +15,7 @@ from bascule.core.reach import (
     HostRule,
     Names,
     PrivatePlace,
+    advice,
     destination,
     reach,
     widest,
@@ -193,3 +194,18 @@ def test_the_order_of_rules_means_nothing(policy: EgressPolicy, wanted: Destinat
 def test_a_local_name_needs_its_own_line(policy: EgressPolicy, wanted: Destination) -> None:
     if wanted.host in ("localhost", "x.local") and reach(wanted, policy).allowed:
         assert PrivatePlace(wanted.host, wanted.port) in policy.private
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "key"),
+    [
+        ("evil.test", 443, "egress.agents.a.allow,"),
+        ("nas.local", 443, "egress.agents.a.allowPrivate,"),
+        ("bad.test", 443, "egress.agents.a.deny or"),
+    ],
+)
+def test_a_refusal_names_the_key_that_changes_it(host: str, port: int, key: str) -> None:
+    rules = EgressPolicy(deny=(HostRule("bad.test", Names.EXACT, "bad.test"),), where="egress.agents.a")
+    ruling = reach(Destination(host, port), rules)
+    assert not ruling.allowed
+    assert key in advice(ruling, rules)

@@ -75,3 +75,7 @@ def test_every_difference_is_named(tmp_path: Path) -> None:
     (tmp_path / "made").write_text("x")
     found = differences(before, snapshot([tmp_path]))
     assert [path.name for path in found] == ["changed", "made", "removed"]
+
+
+def test_what_only_the_ledger_knows_is_not_guessed(listener: Listener) -> None:
+    assert Watch(Canary(reached=True), listener).state([b"x"]) == ""

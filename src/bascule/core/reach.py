@@ -182,6 +182,17 @@ def reach(wanted: Destination, policy: EgressPolicy) -> Ruling:
     return Ruling("host_not_listed", f"no rule allows {place}")
 
 
+def advice(ruling: Ruling, policy: EgressPolicy) -> str:
+    """Return what an operator can do about a refusal, one line."""
+    if ruling.code == "host_local":
+        return f"name it with its port in {policy.where}.allowPrivate, if it should be reached"
+    if ruling.code == "host_denied":
+        return f"take it out of {policy.where}.deny or egress.defaults.deny, if it should be reached"
+    if ruling.code == "method_not_listed":
+        return f"add it to {policy.where}.methods, if it should be used"
+    return f"name the host in {policy.where}.allow, if it should be reached"
+
+
 def _covers(rule: HostRule, wanted: Destination) -> bool:
     if wanted.port not in rule.ports:
         return False

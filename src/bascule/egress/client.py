@@ -20,7 +20,7 @@ import httpcore2
 from bascule.core.errors import BasculeError, Malformed, NotPermitted, Unavailable
 from bascule.core.hosts import WebAddress, parse_url
 from bascule.core.ids import AgentId
-from bascule.core.reach import EgressPolicy, destination, reach
+from bascule.core.reach import EgressPolicy, advice, destination, reach
 from bascule.core.web import Fetched
 from bascule.egress.dial import Dialer
 from bascule.egress.journal import Entry, Journal
@@ -114,7 +114,7 @@ class Client:
         entry = Entry(errand.agent, "client", "GET", str(address), ruling.code, ruling.reason, ruling.rule)
         if not ruling.allowed:
             await self._journal.refused(entry)
-            raise NotPermitted(ruling.code, ruling.reason, f"name it in {ways.rules.where}, if it should be reached")
+            raise NotPermitted(ruling.code, ruling.reason, advice(ruling, ways.rules))
         with ExitStack() as counted:
             try:
                 counted.enter_context(ways.meter.request(ways.rules))

@@ -15,7 +15,7 @@ from bascule.core.finding import Finding, Severity
 from bascule.core.hosts import parse_url
 from bascule.core.policy import AgentPolicy
 from bascule.core.posture import Posture
-from bascule.core.reach import destination, reach
+from bascule.core.reach import advice, destination, reach
 from bascule.core.verdict import Verdict, allow, deny
 
 NAME = "l3_network"
@@ -58,7 +58,7 @@ def _judge_address(call: Call, policy: AgentPolicy) -> Verdict:
     ruling = reach(destination(address, "GET"), policy.egress)
     if ruling.allowed:
         return _OK
-    return deny(NAME, ruling.code, ruling.reason, f"name the host in {policy.egress.where}, if it should be reached")
+    return deny(NAME, ruling.code, ruling.reason, advice(ruling, policy.egress))
 
 
 def confine(call: Call, policy: AgentPolicy) -> Confinement:
