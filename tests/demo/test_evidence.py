@@ -87,3 +87,10 @@ def test_what_came_back_is_held_against_the_ledger() -> None:
 )
 def test_what_was_asked_is_one_line(body: dict[str, Any], shown: str) -> None:
     assert Evidence([decided(1, "deny", **body)]).asked() == shown
+
+
+def test_a_connection_is_one_that_the_ledger_had_before_it_was_made() -> None:
+    records = [decided(1, "allow", tool="web_fetch"), record(2, "started", 1), record(3, "egress_refused", 2)]
+    assert (Evidence(records).connections(), Evidence(records).tool()) == (0, "web_fetch")
+    assert Evidence([*records, record(4, "egress_opened", 2)]).connections() == 1
+    assert Evidence([]).tool() == ""
