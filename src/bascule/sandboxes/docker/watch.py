@@ -68,7 +68,7 @@ class EngineWatch:
         task = asyncio.ensure_future(work)
         silences = 0
         try:
-            while not (await asyncio.wait((task,), timeout=FRESH_SECONDS))[0]:
+            while not (await asyncio.wait((task,), timeout=0.0 if silences else FRESH_SECONDS))[0]:
                 try:
                     await self._question()
                     silences = 0
