@@ -126,8 +126,8 @@ class Places:
         try:
             if self._closures is None:
                 self._closures = Closures(configured_directories())
-            for library in self._closures.of(real):
-                _allow(found, os.path.realpath(library), _PROGRAM)
+            for library, _ in self._closures.files_of(real):
+                _allow(found, library, _PROGRAM)
         except BasculeError as error:
             raise PlaceError(error.code, error.message) from None
 

@@ -135,8 +135,11 @@ def _is_open(descriptor: int) -> bool:
 def _limit(limits: dict[str, int]) -> None:
     # Undumpable processes cannot write their own score; what exec makes of this one is dumpable anyway.
     walls.set_dumpable(on=True)
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
-        score.write("500")
+    score = os.open(
+        "/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC
+    )  # as text, each program's start loads a codec
+    os.write(score, b"500")
+    os.close(score)
     signals.restore()
     wanted = {
         resource.RLIMIT_CORE: 0,
