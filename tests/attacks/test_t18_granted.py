@@ -6,6 +6,7 @@ all that runs in it, and for nothing else.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -55,6 +56,13 @@ class Etc(Living):
         """Add a row, as ``usermod`` would."""
         with (self.etc / name).open("a") as file:
             file.write(line)
+
+    def checked(self, name: str) -> list[str]:
+        """How bad a check of the machine says it is, seen from there."""
+        program = str(Path(sys.executable).with_name("bascule"))
+        done = self.within(program, "--home", str(self.home), "host", "check", "--quick", "--json")
+        assert done.stdout, done.stderr
+        return [each["severity"] for each in json.loads(done.stdout)["findings"] if each["id"] == name]
 
     def takes(self, agent: str) -> dict:
         """One harmless call."""
@@ -116,7 +124,9 @@ def test_a_group_given_while_the_gateway_runs_ends_the_agents_calls_until_it_is_
     assert denied_by_layer_7(report, "docker"), report["decision"]
     assert codes(report) == {"not_in_force"}
     assert effect(house.takes(SPARED)) == "allow"
-    probed = house.client.request("sandbox_probe", agent=GRANTED)
+    assert "host.account_group" in {each["code"] for each in house.client.request("status")["problems"]}
+    assert house.checked("host.account_group") == ["critical"]
+    probed = house.client.request("sandbox_probe", agent=GRANTED, session=None)
     assert [check["remedy"] for check in probed["checks"] if check["id"] == "os.account_group"] == [
         "run as root: gpasswd -d granted docker"
     ]
@@ -124,6 +134,7 @@ def test_a_group_given_while_the_gateway_runs_ends_the_agents_calls_until_it_is_
 
     (house.etc / "group").write_text(plain)
     assert "PermissionError" in house.within(*connect).stderr
+    assert house.checked("host.account_group") == house.checked("host.gateway_rights") == []
     assert effect(house.takes(GRANTED)) == "allow"
 
 

@@ -26,10 +26,12 @@ from bascule.app.rehearsal import refuse_surprises
 from bascule.app.start import READY, tell_refusal
 from bascule.app.surfaces import Surfaces
 from bascule.app.wiring import BUILT_TOOLS, Ground, House, SystemClock, open_house
+from bascule.checkup.system import Watch
 from bascule.control import place
 from bascule.control.access import Access
 from bascule.control.server import Hello, Server
 from bascule.core.errors import BasculeError, Unavailable
+from bascule.core.policy import Policy
 from bascule.gate import Boundary
 from bascule.host import accounts, rights
 from bascule.host.policy_files import load
@@ -134,6 +136,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
     ways = WaysOut(loaded.policy.agents)
     boxes = RoutedBoxes(client, loaded.policy.agents, table.agents, os.geteuid(), ways)
     keeper = Keeper(loaded.policy, boxes, lambda line: LOG.warning("%s", line))
+    watch = Watch(born.home, os.getpid(), _users(loaded.policy))
     ground = Ground(
         home=born.home,
         loaded=loaded,
@@ -149,7 +152,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
         reached=reached,
         clock=SystemClock(),
         account=Rights(table.agents, _granted(born.granted)).of,
-        trouble=lambda: (*_trouble(table, client), *surfaces.problems(), *keeper.problems()),
+        trouble=lambda: (*_trouble(table, client), *surfaces.problems(), *keeper.problems(), *_machine(watch)),
         dashboard=surfaces.dashboard,
     )
     if table.single:
@@ -163,6 +166,18 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
             await _attend(born, _Open(house, server, surfaces, keeper), stopping)
     finally:
         client.close()
+
+
+def _machine(watch: Watch) -> tuple[ErrorBody, ...]:
+    """What is critical about this machine; ``bascule host check`` tells the rest."""
+    return tuple(
+        ErrorBody(code=finding.check, message=f"{finding.severity}: {finding.detail}", remedy=finding.remedy)
+        for finding in watch.critical()
+    )
+
+
+def _users(policy: Policy) -> tuple[str, ...]:
+    return tuple(user for person in policy.people.values() for user in person.users)
 
 
 def _granted(descriptor: int) -> Sudoers:

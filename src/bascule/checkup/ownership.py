@@ -176,6 +176,38 @@ def _allowed(thing: Thing, need: int, who: Who) -> Iterator[tuple[int, str]]:
             yield grant.who, "its access list names the account"
 
 
+def reaches(way: Way, uid: int, gids: frozenset[int], need: int) -> bool:
+    """Tell whether an account may use what lies at the end of a way, as ``path_resolution(7)`` and ``acl(5)`` say.
+
+    Args:
+        way: to a file or socket.
+        uid: the account, not root's; ``EVERYBODY`` for one of which nothing is known.
+        gids: of its groups.
+        need: 4 to read, 2 to write or connect, 1 to run.
+    """
+    if way.missing:
+        return False
+    passed = [thing for _, thing in way.steps[:-1] if stat.S_ISDIR(thing.kind)]
+    return all(_allows(thing, uid, gids, _ENTER) for thing in passed) and _allows(way.end, uid, gids, need)
+
+
+def may_connect(way: Way, uid: int, gids: frozenset[int]) -> bool:
+    """Tell whether an account may connect to a socket (``unix(7)``: that takes the right to write it)."""
+    return reaches(way, uid, gids, _WRITE)
+
+
+def _allows(thing: Thing, uid: int, gids: frozenset[int], need: int) -> bool:
+    if uid == thing.uid:
+        return thing.mode >> 6 & need == need
+    named = next((grant for grant in thing.grants if not grant.group and grant.who == uid), None)
+    if named is not None:
+        return named.bits & need == need
+    bits = [grant.bits for grant in thing.grants if grant.group and grant.who in gids]
+    if not thing.grants and thing.gid in gids:
+        bits = [thing.mode >> 3]
+    return any(each & need == need for each in bits) if bits else thing.mode & need == need
+
+
 def _members(gid: int, who: Who) -> frozenset[int]:
     """Whoever acts with a gid: those in the tables, and our own accounts, whose gid is their uid."""
     own = {uid for uid in (*who.agents, who.gateway) if uid == gid}

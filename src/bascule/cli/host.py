@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from bascule.cli import launch
+from bascule.cli import host_check, launch
 from bascule.cli.options import AsJson, example
 from bascule.cli.sink import Sink
 from bascule.core.errors import Malformed, NotPermitted
@@ -219,4 +219,5 @@ def register(app: typer.Typer) -> None:
     group.command(epilog=example("bascule host install --operator pat --dry-run"))(install)
     group.command(epilog=example("bascule host uninstall --dry-run"))(uninstall)
     group.command(epilog=example("bascule host unit"))(unit)
+    host_check.add(group)
     app.add_typer(group, name="host")

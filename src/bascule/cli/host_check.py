@@ -1,0 +1,82 @@
+"""``bascule host check``: what this machine grants the accounts a home acts under, and how it could be narrower."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from bascule.cli import launch
+from bascule.cli.options import AsJson, Home, example, settle
+from bascule.cli.sink import Column
+
+if TYPE_CHECKING:
+    from bascule.checkup.machine import Machine
+
+FINDINGS: Final = (
+    Column("SEVERITY", "severity"),
+    Column("CHECK", "id"),
+    Column("WHAT", "detail"),
+    Column("REMEDY", "remedy"),
+)
+
+
+def check(
+    context: typer.Context,
+    *,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Remember the files that raise their caller; only changes are told then.")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not look for such files.")] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> int:
+    """Say what this machine grants the gateway's and the agents' accounts; as root it sees all of it.
+
+    Exit status: 0 nothing is critical, 1 something is.
+    """
+    from bascule.checkup import accepted, system  # noqa: PLC0415 (for this verb only)
+    from bascule.checkup.checks import examine  # noqa: PLC0415 (as above)
+    from bascule.core.finding import Severity  # noqa: PLC0415 (as above)
+
+    run = settle(context, home, as_json)
+    place = Path(os.path.realpath(run.home))
+    machine = system.picture(place, _gateway(run.home), raising=accept or not quick)
+    if accept:
+        written = accepted.store(place, machine.raised if machine.raised is not None else ())
+        run.sink.note(f"accepted; remembered in {written}")
+        machine = _with_accepted(machine, place)
+    found = examine(machine)
+    good = all(finding.severity < Severity.CRITICAL for finding in found)
+    rows = [
+        {"id": each.check, "severity": str(each.severity), "detail": each.detail, "remedy": each.remedy}
+        for each in found
+    ]
+    if run.sink.as_json:
+        run.sink.json({"ok": good, "findings": rows})
+    else:
+        run.sink.table(FINDINGS, rows, "nothing to report")
+    return 0 if good else 1
+
+
+def _with_accepted(machine: Machine, home: Path) -> Machine:
+    from bascule.checkup import accepted  # noqa: PLC0415 (for this verb only)
+
+    return replace(machine, accepted=accepted.load(home, machine.who))
+
+
+def _gateway(home: Path) -> int | None:
+    """The pid of the running gateway, None if none runs."""
+    client = launch.running(home)
+    if client is None:
+        return None
+    with client:
+        return int(client.hello["pid"])
+
+
+def add(group: typer.Typer) -> None:
+    """Add the verb to its group."""
+    group.command(epilog=example("bascule host check", "bascule host check --accept"))(check)
