@@ -9,7 +9,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from bascule.checkup import accepted
 from bascule.checkup.checks import examine
 from bascule.checkup.gather import gather
 from bascule.checkup.machine import Machine
@@ -23,7 +22,7 @@ KEPT_SECONDS = 30.0
 
 
 def picture(home: Path, pid: int | None, *, raising: bool) -> Machine:
-    """Return the picture of this machine.
+    """Return the picture of this machine, without what the operator accepted before.
 
     Args:
         home: absolute path, links resolved.
@@ -31,14 +30,13 @@ def picture(home: Path, pid: int | None, *, raising: bool) -> Machine:
         raising: look for files that raise whoever starts them, which takes seconds.
 
     Raises:
-        BasculeError: the tables of accounts, or the list of accepted files, cannot be read.
+        BasculeError: the tables of accounts cannot be read.
     """
     machine = gather(home, pid, _users(home))
     if not raising:
         return machine
     look = look_everywhere(machine.subjects, machine.who.tables)
-    known = accepted.load(home, machine.who)
-    return replace(machine, raised=tuple(look.found), closed=look.why, accepted=known)
+    return replace(machine, raised=tuple(look.found), closed=look.why)
 
 
 def _users(home: Path) -> tuple[str, ...]:

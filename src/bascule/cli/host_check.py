@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from bascule.cli import launch
-from bascule.cli.options import AsJson, Home, example, settle
+from bascule.cli import host_mac, launch
+from bascule.cli.options import AsJson, Home, Run, example, settle
 from bascule.cli.sink import Column
 
 if TYPE_CHECKING:
-    from bascule.checkup.machine import Machine
+    from bascule.core.finding import Finding
 
 FINDINGS: Final = (
     Column("SEVERITY", "severity"),
@@ -38,18 +39,10 @@ def check(
 
     Exit status: 0 nothing is critical, 1 something is.
     """
-    from bascule.checkup import accepted, system  # noqa: PLC0415 (for this verb only)
-    from bascule.checkup.checks import examine  # noqa: PLC0415 (as above)
-    from bascule.core.finding import Severity  # noqa: PLC0415 (as above)
+    from bascule.core.finding import Severity  # noqa: PLC0415 (for this verb only)
 
     run = settle(context, home, as_json)
-    place = Path(os.path.realpath(run.home))
-    machine = system.picture(place, _gateway(run.home), raising=accept or not quick)
-    if accept:
-        written = accepted.store(place, machine.raised if machine.raised is not None else ())
-        run.sink.note(f"accepted; remembered in {written}")
-        machine = _with_accepted(machine, place)
-    found = examine(machine)
+    found = host_mac.check(run) if sys.platform == "darwin" else _on_linux(run, accept=accept, quick=quick)
     good = all(finding.severity < Severity.CRITICAL for finding in found)
     rows = [
         {"id": each.check, "severity": str(each.severity), "detail": each.detail, "remedy": each.remedy}
@@ -62,10 +55,17 @@ def check(
     return 0 if good else 1
 
 
-def _with_accepted(machine: Machine, home: Path) -> Machine:
-    from bascule.checkup import accepted  # noqa: PLC0415 (for this verb only)
+def _on_linux(run: Run, *, accept: bool, quick: bool) -> tuple[Finding, ...]:
+    from bascule.checkup import accepted, system  # noqa: PLC0415 (for this verb only)
+    from bascule.checkup.checks import examine  # noqa: PLC0415 (as above)
 
-    return replace(machine, accepted=accepted.load(home, machine.who))
+    place = Path(os.path.realpath(run.home))
+    machine = system.picture(place, _gateway(run.home), raising=accept or not quick)
+    if machine.raised is None:
+        return examine(machine)
+    if accept:
+        run.sink.note(f"accepted; remembered in {accepted.store(place, machine.raised)}")
+    return examine(replace(machine, accepted=accepted.load(place, machine.who)))
 
 
 def _gateway(home: Path) -> int | None:
@@ -80,3 +80,4 @@ def _gateway(home: Path) -> int | None:
 def add(group: typer.Typer) -> None:
     """Add the verb to its group."""
     group.command(epilog=example("bascule host check", "bascule host check --accept"))(check)
+    host_mac.add(group)

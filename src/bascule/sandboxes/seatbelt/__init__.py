@@ -1,0 +1,1 @@
+"""Seatbelt, macOS: only a generated profile, which nobody has tried."""
