@@ -156,46 +156,6 @@ def reach(family: int, kind: int, address: object) -> str:
     return "sent"
 
 
-def through(*targets: str) -> dict[str, str]:
-    """Ask the proxy this program was told of for each place, by tunnel and by address; the first line of its answer."""
-    port = int(os.environ["http_proxy"].rpartition(":")[2])
-
-    def ask(line: str, target: str) -> str:
-        with socket.create_connection(("127.0.0.1", port), 10) as made:
-            made.sendall(f"{line} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
-            said = made.recv(300).decode("latin-1").split("\r\n")[0]
-            return said or "closed"
-
-    asks = {
-        f"{how}{target}{end}": target for target in targets for how, end in (("CONNECT ", ""), ("GET http://", "/leak"))
-    }
-    return {line: tried(lambda line=line, target=target: ask(line, target)) for line, target in asks.items()}
-
-
-def serve() -> dict[str, str]:
-    """Stand where the proxy stands, or anywhere else, and be spoken to by others."""
-
-    def stand(port: int, *options: int) -> str:
-        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        for option in options:
-            made.setsockopt(socket.SOL_SOCKET, option, 1)
-        made.bind(("127.0.0.1", port))
-        made.listen()
-        return "listens"
-
-    port = int(os.environ.get("http_proxy", ":0").rpartition(":")[2])
-    return {
-        "any port": tried(lambda: stand(0)), "its port": tried(lambda: stand(port or 0)),
-        "its port shared": tried(lambda: stand(port or 0, 2, 15)),  # SO_REUSEADDR, SO_REUSEPORT
-        "unbound": tried(lambda: socket.socket().listen()),
-        "accept": tried(lambda: socket.socket().accept()),
-        "packet filter": tried(lambda: socket.socket().setsockopt(1, 26, b"\0" * 16)),
-        "upper protocol": tried(lambda: socket.socket().setsockopt(6, 31, b"tls")),
-        "mptcp": tried(lambda: socket.socket(2, 1, 262)), "sctp": tried(lambda: socket.socket(2, 1, 132)),
-        "udp": tried(lambda: socket.socket(2, 2)), "raw": tried(lambda: socket.socket(2, 3, 1)),
-    }  # fmt: skip
-
-
 def contents(*paths: str) -> dict[str, str]:
     """Each path read."""
     return {path: tried(lambda path=path: Path(path).read_bytes()[:4096].decode("latin-1")) for path in paths}
@@ -422,7 +382,7 @@ def environment() -> dict[str, str]:
 
 VERBS: dict[str, Callable[..., dict[str, str]]] = {
     "who": who, "descriptors": descriptors, "rights": rights, "overwrite": overwrite, "plant": plant, "become": become, "execute": execute, "network": network, "contents": contents,
-    "processes": processes, "search": search, "roundabout": roundabout, "climb": climb, "leave": leave, "look_for": look_for, "linger": linger, "environment": environment, "through": through, "serve": serve,
+    "processes": processes, "search": search, "roundabout": roundabout, "climb": climb, "leave": leave, "look_for": look_for, "linger": linger, "environment": environment,
 }  # fmt: skip
 
 if __name__ == "__main__":

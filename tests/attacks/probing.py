@@ -19,13 +19,16 @@ BACKENDS = ("bubblewrap", "docker")
 PROGRAM = Path(__file__).with_name("inside.py")
 KITS = Path(__file__).with_name("kits.py")
 BESIDE = Path(__file__).with_name("beside.py")
-"""What attackers bring: their tries, the static checks of escape kits, and tries on whoever is beside them."""
+OUTWARD = Path(__file__).with_name("outward.py")
+"""What attackers bring: their tries, the static checks of escape kits, tries on whoever is beside them and outside."""
 
 WRITING = "tools/inside-writing.py"
 READING = "tools/inside.py"
 
 
-def list_probe(made: Living, agent: str = MAIN, program: Path = PROGRAM) -> None:
+def list_probe(
+    made: Living, agent: str = MAIN, program: Path = PROGRAM, names: tuple[str, str] = (READING, WRITING)
+) -> None:
     """Put a program into the agent's ``tools/``, once for an entry that writes and once for one that does not."""
     python, library = Path(sys.executable).resolve(), Path(sysconfig.get_path("stdlib")).resolve()
     # Extension modules stand for themselves, so that the libraries they load come along.
@@ -34,11 +37,11 @@ def list_probe(made: Living, agent: str = MAIN, program: Path = PROGRAM) -> None
         python, library = Path("/usr/bin/python3.11"), Path("/usr/lib/python3.11")
         extensions = [f"{library}/lib-dynload/_ctypes.cpython-311-{os.uname().machine}-linux-gnu.so"]
     needs = [str(python), str(library), *extensions]
-    for name in (READING, WRITING):
+    for name in names:
         path = made.root(agent) / name
         path.write_text(f"#!{python} -IS\n" + program.read_text())
         path.chmod(0o755)
-        list_program(made, name, agent, needs=needs, writes=name == WRITING)
+        list_program(made, name, agent, needs=needs, writes=name == names[1])
 
 
 def list_program(made: Living, pattern: str, agent: str = MAIN, **fields: Any) -> None:

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from tests.attacks.probing import BACKENDS, READING, WRITING, inside, list_probe, outside
+from tests.attacks.probing import BACKENDS, OUTWARD, inside, list_probe, outside
 from tests.attacks.test_t17_network import ABSTRACT, SOCKETS, Listeners, listening, own_address
 from tests.egress.ssrf import notations
 from tests.living import MAIN, Living, living, with_egress
@@ -22,6 +22,7 @@ from tests.living import MAIN, Living, living, with_egress
 pytestmark = pytest.mark.live
 
 OTHER = "bruba-guru"
+OUTSIDE = ("tools/outward.py", "tools/outward-writing.py")
 
 
 @dataclass
@@ -82,6 +83,7 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
             made.change("bascule.json5", edit)
             list_probe(made)
+            list_probe(made, MAIN, OUTWARD, OUTSIDE)
             list_probe(made, OTHER)
 
         made = stack.enter_context(living(tmp_path_factory.mktemp("t17") / "home", prepare, request.param))
@@ -93,12 +95,12 @@ def test_without_a_box_every_listener_is_reached_and_anybody_serves(house: House
     found = outside("network", own_address(), str(house.listeners.port), ABSTRACT, *SOCKETS, cwd=workspace)
     assert sum(said.startswith("ok") for said in found.values()) >= 8
     assert house.listeners.came >= 8
-    served = outside("serve")
+    served = outside("serve", program=OUTWARD)
     assert {served[name] for name in ("any port", "its port", "its port shared")} == {"ok listens"}
     assert all(served[name].startswith("ok") for name in ("unbound", "udp", "raw")), served
 
 
-@pytest.mark.parametrize("tool", [READING, WRITING])
+@pytest.mark.parametrize("tool", OUTSIDE)
 def test_what_policy_names_is_reached_through_the_proxy(house: House, tool: str) -> None:
     before = len(house.named.heard)
     found = inside(house.made, "through", f"127.0.0.1:{house.named.port}", tool=tool)
@@ -126,14 +128,14 @@ def test_no_listener_is_reached_through_the_proxy(house: House) -> None:
     hosts += [socket.gethostname(), "169.254.169.254"]
     targets = [f"{host}:{house.listeners.port}" for host in hosts]
     for start in range(0, len(targets), 8):
-        found = inside(house.made, "through", *targets[start : start + 8])
+        found = inside(house.made, "through", *targets[start : start + 8], tool=OUTSIDE[0])
         assert not any(" 200 " in said for said in found.values()), found
         assert all(said.startswith(("ok HTTP/1.1 4", "ok HTTP/1.1 5", "ok closed")) for said in found.values()), found
     assert house.listeners.came == before
 
 
 def test_nobody_in_a_box_stands_where_the_proxy_stands(house: House) -> None:
-    found = inside(house.made, "serve")
+    found = inside(house.made, "serve", tool=OUTSIDE[0])
     assert set(found.values()) <= {"EPERM", "EAFNOSUPPORT"}, found
 
 
@@ -147,7 +149,7 @@ def test_another_agent_without_a_network_has_no_way_at_all(house: House) -> None
 
 
 def test_the_record_names_the_agent_and_the_place(house: House) -> None:
-    inside(house.made, "through", f"127.0.0.1:{house.named.port}", f"127.0.0.1:{house.listeners.port}")
+    inside(house.made, "through", f"127.0.0.1:{house.named.port}", f"127.0.0.1:{house.listeners.port}", tool=OUTSIDE[0])
     said = [record["body"] for record in house.made.records() if record["kind"].startswith("egress_")]
     assert {body["agent"] for body in said} == {MAIN}
     assert any(str(house.listeners.port) in json.dumps(body) for body in said)
