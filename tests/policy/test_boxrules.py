@@ -8,6 +8,7 @@ import pytest
 from tests.policy.making import checks, compiled
 
 from bascule.core.errors import Malformed
+from bascule.core.outfit import Outfit
 from bascule.core.policy import Backend, DockerPolicy, SandboxPolicy
 
 
@@ -32,7 +33,6 @@ def test_silence_means_no_network_and_our_own_boxes() -> None:
         ({"docker": {"network": "my-net"}}, None, "proxy"),
         ({"docker": {"network": "bridge"}, "network": "none"}, None, "none"),
         ({"docker": {"network": "bridge"}}, {"network": "none"}, "none"),
-        ({"docker": {"network": "none"}, "scope": "shared"}, {"docker": {"network": "bridge"}}, "none"),
     ],
 )
 def test_network(shared: Any, own: Any, network: str) -> None:
@@ -53,6 +53,25 @@ def test_limits_take_the_smallest_word() -> None:
     [
         ({"backend": "podman"}, "agents.list[0].sandbox.backend"),
         ({"backend": "ssh"}, "not carried out"),
+        ({"scope": "shared"}, "never share"),
+        ({"docker": {"setupCommand": "id"}}, "agents.list[0].sandbox.docker.setupCommand"),
+        ({"docker": {"dns": ["1.1.1.1"]}}, "sandbox.docker.dns"),
+        ({"docker": {"seccompProfile": "mine"}}, "sandbox.docker.seccompProfile"),
+        ({"docker": {"readOnlyRoot": False}}, "never writable"),
+        ({"docker": {"memory": "512m", "memorySwap": "256m"}}, "sandbox.docker.memorySwap"),
+        ({"docker": {"ulimits": {"memlock": 1}}}, "sandbox.docker.ulimits.memlock"),
+        ({"docker": {"ulimits": {"nofile": "many"}}}, "sandbox.docker.ulimits.nofile"),
+        ({"docker": {"ulimits": {"core": 5}}}, "sandbox.docker.ulimits.core"),
+        ({"docker": {"env": {"LD_PRELOAD": "/x"}}}, "sandbox.docker.env.LD_PRELOAD"),
+        ({"docker": {"env": {"PYTHONPATH": "/x"}}}, "sandbox.docker.env.PYTHONPATH"),
+        ({"docker": {"env": {"PATH": "/x"}}}, "sandbox.docker.env.PATH"),
+        ({"docker": {"env": {"https_proxy": "x"}}}, "sandbox.docker.env.https_proxy"),
+        ({"docker": {"env": {"A B": "x"}}}, "no name of a variable"),
+        ({"docker": {"tmpfs": ["/usr/lib"]}}, "sandbox.docker.tmpfs"),
+        ({"docker": {"tmpfs": ["/workspace/x"]}}, "sandbox.docker.tmpfs"),
+        ({"docker": {"tmpfs": ["/scratch:exec"]}}, "'exec'"),
+        ({"docker": {"tmpfs": ["/scratch:size=lots"]}}, "no size"),
+        ({"docker": {"tmpfs": ["scratch"]}}, "sandbox.docker.tmpfs"),
         ({"backend": "docker", "docker": {"setupCommand": "id"}}, "agents.list[0].sandbox.docker.setupCommand"),
         ({"backend": "docker", "docker": {"dns": ["1.1.1.1"]}}, "sandbox.docker.dns"),
         ({"backend": "docker", "docker": {"extraHosts": ["a:1.1.1.1"]}}, "sandbox.docker.extraHosts"),
@@ -86,6 +105,27 @@ def test_what_is_not_carried_out_is_refused_at_its_place(own: Any, says: str) ->
 )
 def test_what_containers_are_made_from(shared: Any, own: Any, wanted: DockerPolicy) -> None:
     assert box({"backend": "docker", **shared}, own).docker == wanted
+
+
+def test_variables_and_scratch_places_are_carried() -> None:
+    docker = {
+        "env": {"LANG": "de_DE.UTF-8", "X_CREDENTIAL": "x"},
+        "tmpfs": ["/tmp:size=1m", "/scratch:rw,size=2m", "/run"],
+    }
+    found = box({"docker": {"env": {"TZ": "UTC"}}}, {"docker": docker}).outfit
+    assert found == Outfit((("TZ", "UTC"), ("LANG", "de_DE.UTF-8")), (("/tmp", 1 << 20), ("/scratch", 2 << 20)))
+    agents = {"list": [{"id": "a", "sandbox": {"docker": docker}}]}
+    assert {"sandbox.tmpfs_inert", "sandbox.env_dropped"} <= checks({"agents": agents})
+
+
+def test_ulimits_only_tighten() -> None:
+    usual = box().limits
+    ulimits = {"nofile": {"soft": 64, "hard": 128}, "nproc": "8:9", "fsize": 4096, "cpu": 10**6, "core": 0}
+    found = box({"docker": {"ulimits": ulimits}}).limits
+    assert (found.open_files, found.pids, found.file_bytes, found.cpu_seconds) == (64, 8, 4096, usual.cpu_seconds)
+    wide = box({"docker": {"ulimits": {"nofile": 10**9, "nproc": 10**9, "fsize": 10**12}}}).limits
+    assert wide == usual
+    assert box({"docker": {"memory": "256m", "memorySwap": "1g"}}).limits.memory_bytes == 256 << 20
 
 
 def test_no_sandbox_and_dropped_variables_are_found() -> None:

@@ -58,9 +58,6 @@ def test_the_homes_own_shared_directories_have_a_short_name() -> None:
 def test_both_scopes_count_and_what_is_said_twice_is_one() -> None:
     both = bound("/srv/b:/b", "/srv/a:/a:ro", shared=("/srv/a:/a",))
     assert [mount.path for mount in both] == ["/srv/a", "/srv/b"]
-    assert bound("/srv/b:/b", shared=("/srv/a:/a",), scope="shared", backend="bubblewrap") == (
-        Mount("/srv/a", target="/a"),
-    )
 
 
 def test_only_what_says_rw_is_written() -> None:

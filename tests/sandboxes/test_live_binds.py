@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.sandboxes import daemon
-from tests.sandboxes.boxed import KEY, ONE, TWO, Boxed, Ground, grounded, within
+from tests.sandboxes.boxed import KEY, LIMITS, ONE, TWO, Boxed, Ground, grounded, within
 
-from bascule.core.box import BoxKey
+from bascule.core.box import BoxKey, PipelineResult
 from bascule.core.confinement import Mount
 from bascule.core.errors import BasculeError, Malformed, Unavailable
 from bascule.core.ids import cli_session
+from bascule.core.outfit import Outfit
 from bascule.core.policy import AgentPolicy
 from bascule.sandboxes.docker.backend import DockerBoxes
 
@@ -313,3 +315,69 @@ def test_changed_binds_replace_the_container_before_its_next_call(ground: Ground
     before, after, found = within(ground, body)
     if ground.mode == "docker":
         assert (len(before), len(after), set(before) & set(after), found) == (1, 1, set(), b"needle\n")
+
+
+def dress(boxed: Boxed, outfit: Outfit) -> None:
+    agents = boxed.boxes._agents
+    assert isinstance(agents, dict)
+    rules: AgentPolicy = agents[ONE]
+    agents[ONE] = replace(rules, sandbox=replace(rules.sandbox, outfit=outfit))
+
+
+def test_variables_of_policy_reach_programs_and_no_others_do(ground: Ground) -> None:
+    async def body(boxed: Boxed) -> tuple[set[str], set[str]]:
+        before = await boxed.run("env")
+        dress(boxed, Outfit((("TZ", "UTC"), ("GREETING", "hello world"))))
+        after = await boxed.run("env")
+        return set(before.stdout.decode().splitlines()), set(after.stdout.decode().splitlines())
+
+    before, after = within(ground, body)
+    assert after - before == {"TZ=UTC", "GREETING=hello world"}
+    assert before <= after
+
+
+def test_a_scratch_place_is_as_large_as_policy_says_and_empty_for_every_call(ground: Ground) -> None:
+    async def body(boxed: Boxed) -> list[tuple[int, ...]]:
+        dress(boxed, Outfit(scratches=(("/scratch", 1 << 16), ("/tmp", 1 << 16))))
+        done = []
+        for place in ("/scratch", "/tmp"):
+            done.append((await boxed.run("cp", "/workspace/notes.md", f"{place}/small")).exits)
+            done.append((await boxed.run("ls", f"{place}/small")).exits)
+            done.append((await boxed.run("cp", "/workspace/large", f"{place}/large")).exits)
+        return done
+
+    for name, size in (("notes.md", 10), ("large", 1 << 17)):
+        (ground.root() / name).write_bytes(b"x" * size)
+        (ground.root() / name).chmod(0o644)
+    assert [exits == (0,) for exits in within(ground, body)] == [True, False, False] * 2
+
+
+def test_open_files_are_as_few_as_policy_says(ground: Ground) -> None:
+    code = "import os\ntry:\n    while True: last = os.dup(1)\nexcept OSError: os.write(1, str(last).encode())"
+
+    async def body(boxed: Boxed) -> list[int]:
+        few = replace(LIMITS, open_files=40)
+        runs = [await python(boxed, code), await python(boxed, code, limits=few)]
+        return [int(run.stdout) for run in runs]
+
+    assert within(ground, body) == [1023, 39]
+
+
+def python(boxed: Boxed, code: str, **options: Any) -> Awaitable[PipelineResult]:
+    program = "/usr/bin/python3" if boxed.ground.mode == "docker" else os.path.realpath("/usr/bin/python3")
+    library = f"/usr/lib/{Path(os.path.realpath('/usr/bin/python3')).name}"
+    return boxed.run(program, "-I", "-S", "-c", code, needs=(library,), **options)
+
+
+def test_a_changed_outfit_replaces_the_container(ground: Ground) -> None:
+    async def body(boxed: Boxed) -> list[list[str]]:
+        seen = []
+        for outfit in (Outfit(), Outfit((("TZ", "UTC"),)), Outfit(scratches=(("/scratch", 1 << 16),))):
+            dress(boxed, outfit)
+            await boxed.run("true")
+            seen.append(daemon.containers(ground.home) if ground.mode == "docker" else [str(len(seen))])
+        return seen
+
+    seen = within(ground, body)
+    assert [len(found) for found in seen] == [1, 1, 1]
+    assert len({found[0] for found in seen}) == 3

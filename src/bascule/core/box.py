@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bascule.core.confinement import Limits, Mount, Network
 from bascule.core.ids import AgentId, SessionKey
+from bascule.core.outfit import PLAIN, Outfit
 from bascule.core.plan import Program
 
 
@@ -32,6 +33,7 @@ class ProgramRun:
         drop_stderr: standard error goes to ``/dev/null``.
         network: what the box reaches: nothing, or the one address behind which the agent's proxy answers.
         bare: nothing of the agent's own directory is mounted.
+        outfit: variables and scratch places that policy adds.
     """
 
     argv: tuple[str, ...]
@@ -44,6 +46,7 @@ class ProgramRun:
     drop_stderr: bool = False
     network: Network = Network.NONE
     bare: bool = False
+    outfit: Outfit = PLAIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Limits:
     wall_seconds: int = 86_400
     output_bytes: int = 1 << 40
     file_bytes: int = 1 << 40
+    open_files: int = 1 << 20
 
     def meet(self, other: Limits) -> Limits:
         """The smaller of each."""
@@ -50,6 +51,7 @@ class Limits:
             min(self.wall_seconds, other.wall_seconds),
             min(self.output_bytes, other.output_bytes),
             min(self.file_bytes, other.file_bytes),
+            min(self.open_files, other.open_files),
         )
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from bascule.core.confinement import Limits
 from bascule.core.ids import AgentId
+from bascule.core.outfit import PLAIN, Outfit
 from bascule.core.paths import Layout
 from bascule.core.reach import EgressPolicy
 from bascule.core.surfaces import HttpPolicy, SignalPolicy
@@ -92,7 +93,13 @@ class ExecPolicy:
 
 
 DEFAULT_LIMITS = Limits(
-    memory_bytes=512 << 20, pids=64, cpu_seconds=60, wall_seconds=120, output_bytes=1 << 20, file_bytes=64 << 20
+    memory_bytes=512 << 20,
+    pids=64,
+    cpu_seconds=60,
+    wall_seconds=120,
+    output_bytes=1 << 20,
+    file_bytes=64 << 20,
+    open_files=1024,
 )
 """What a call may use where policy names no limit: half a gibibyte, two minutes, one mebibyte of output."""
 
@@ -130,6 +137,7 @@ class SandboxPolicy:
     unsafe_single_uid: bool = False
     limits: Limits = DEFAULT_LIMITS
     docker: DockerPolicy = field(default_factory=DockerPolicy)
+    outfit: Outfit = PLAIN
     warm: bool = False
 
 

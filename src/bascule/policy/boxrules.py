@@ -13,9 +13,9 @@ from bascule.core.confinement import Limits
 from bascule.core.errors import Malformed
 from bascule.core.finding import Finding, Severity
 from bascule.core.policy import Backend, DockerPolicy, SandboxPolicy
-from bascule.policy.binds import filter_env
 from bascule.policy.json5 import Document, Path, dotted
 from bascule.policy.lending import Lines
+from bascule.policy.outfitrules import outfit, tightened
 from bascule.policy.schema.sandbox import Docker, Prune, Sandbox
 
 _BACKENDS = {None: Backend.BUBBLEWRAP, "bubblewrap": Backend.BUBBLEWRAP, "docker": Backend.DOCKER}
@@ -79,8 +79,7 @@ def sandbox_policy(
     path = source.own_path if document_has(document, source.own_path) else source.shared_path
     if box.backend not in _BACKENDS:
         raise _refuse(document, (*path, "backend"), f"the backend {box.backend} is not carried out", "use bubblewrap")
-    if box.backend == "docker":
-        _check_docker(box, document, path)
+    _check_docker(box, document, path)
     findings: list[Finding] = []
     if box.backend == "unsafe-none":
         detail = f"{source.agent}: programs run without a sandbox"
@@ -88,10 +87,9 @@ def sandbox_policy(
     findings += _single_uid(box, source.agent)
     network = _network(box, document, path)
     findings += _raw_bridge(network, _BACKENDS[box.backend], source.agent, document, path)
-    if box.docker is not None and box.docker.env is not None:
-        for name in filter_env(box.docker.env)[1]:
-            detail = f"{source.agent}: the variable {name} is not passed into the box"
-            findings.append(Finding("sandbox.env_dropped", Severity.WARN, detail, "remove it from sandbox.docker.env"))
+    docker = box.docker if box.docker is not None else Docker()
+    added, dropped = outfit(source.agent, docker, document, path)
+    findings += dropped
     access = box.workspace_access
     if access is None:
         access = "none" if is_sandboxed(box) else "rw"
@@ -100,19 +98,20 @@ def sandbox_policy(
         network,
         access,
         bool(box.unsafe_single_uid),
-        _limits(box, wall_seconds),
+        tightened(_limits(box, wall_seconds), docker, document, path),
         _docker(box),
+        added,
         warm=bool(box.warm),
     )
     return policy, tuple(findings)
 
 
 _NOT_CARRIED = {
-    "setup_command": "a container is made from its image alone; put what it does into the image",
-    "dns": "a container has no network of its own to ask over",
-    "extra_hosts": "a container has no network of its own to reach them over",
-    "apparmor_profile": "Docker's own profile stays in force where AppArmor is",
-    "user": "a container runs under the agent's own account",
+    "setup_command": "a box is made from its image or this machine alone; put what it does into the image",
+    "dns": "names are resolved by the gateway's proxy, and by nothing in a box",
+    "extra_hosts": "names are resolved by the gateway's proxy, and by nothing in a box",
+    "apparmor_profile": "no box is given another profile than its backend's own",
+    "user": "every box runs under the agent's own account",
 }
 """Keys of ``sandbox.docker`` that would be believed in; by field, with the reason."""
 
@@ -124,12 +123,12 @@ def _check_docker(box: Sandbox, document: Document, path: Path) -> None:
             key = Docker.model_fields[name].alias or name
             raise _refuse(document, (*path, "docker", key), f"is not carried out: {why}", "remove it")
     if docker.read_only_root is False:
-        raise _refuse(document, (*path, "docker", "readOnlyRoot"), "a container's root is never writable", "remove it")
+        raise _refuse(document, (*path, "docker", "readOnlyRoot"), "the root of a box is never writable", "remove it")
     if docker.seccomp_profile is not None:
-        problem = "is not carried out: Docker's default filter and ours are in force"
+        problem = "is not carried out: our filter is in force, and Docker's own besides"
         raise _refuse(document, (*path, "docker", "seccompProfile"), problem, "remove it")
     if box.scope == "shared" or (box.scope is None and box.per_session is False):
-        raise _refuse(document, (*path, "scope"), "agents never share a container", "use agent or session")
+        raise _refuse(document, (*path, "scope"), "agents never share a box", "use agent or session")
 
 
 def _docker(box: Sandbox) -> DockerPolicy:
@@ -193,6 +192,7 @@ def _limits(box: Sandbox, wall_seconds: Sequence[int]) -> Limits:
         _least(wall, base.wall_seconds),
         _least([asked.output_bytes if asked else None], base.output_bytes),
         _least([asked.file_bytes if asked else None], base.file_bytes),
+        base.open_files,
     )
 
 

@@ -26,7 +26,7 @@ def bound(request: PipelineRequest, policy: AgentPolicy) -> PipelineRequest:
 def _bound(run: ProgramRun, policy: AgentPolicy) -> ProgramRun:
     binds = [Mount(bind.path, bind.writable and run.writable, bind.target) for bind in policy.layout.binds]
     own = run.writable and policy.sandbox.workspace_access == "rw"
-    return replace(run, writable=own, mounts=(*binds, *run.mounts), bare=is_bare(policy))
+    return replace(run, writable=own, mounts=(*binds, *run.mounts), bare=is_bare(policy), outfit=policy.sandbox.outfit)
 
 
 def is_bare(policy: AgentPolicy) -> bool:

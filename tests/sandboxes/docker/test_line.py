@@ -106,11 +106,11 @@ def test_a_resident_that_is_gone_fails_what_waits_and_what_comes() -> None:
     async def body() -> list[str]:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         line = ContainerLine.open(ours, "/h/shared", "/h/agents/a")
-        waiting = asyncio.ensure_future(line.clear())
+        waiting = asyncio.ensure_future(line.clear([]))
         await asyncio.sleep(0)
         theirs.close()
         codes = []
-        for each in (waiting, line.clear()):
+        for each in (waiting, line.clear([])):
             with pytest.raises(Unavailable) as refused:
                 await asyncio.wait_for(each, 5)
             codes.append(refused.value.code)
@@ -166,7 +166,7 @@ def test_an_exit_that_never_comes_ends_the_container_and_not_the_waiting(monkeyp
 def test_an_answer_that_never_comes_ends_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
     async def tell(line: ContainerLine, _theirs: socket.socket, box: RunningBox) -> tuple[str, str, bool]:
         with pytest.raises(Unavailable) as refused:
-            await line.clear()
+            await line.clear([])
         return refused.value.code, (await box.exit).problem, line.alive
 
     assert started(tell, monkeypatch) == ("container_silent", "container_gone", False)
@@ -187,7 +187,7 @@ def test_what_is_said_of_programs_nobody_asked_for_ends_the_container(
     said: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def tell(line: ContainerLine, theirs: socket.socket, box: RunningBox) -> tuple[str, str, bool]:
-        asking = asyncio.ensure_future(line.clear())
+        asking = asyncio.ensure_future(line.clear([]))
         await asyncio.get_running_loop().sock_recv(theirs, 1 << 18)
         theirs.send(json.dumps(said).encode())
         with pytest.raises(Unavailable) as refused:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from bascule.sandboxes.resident.orders import OrderError, parse
 
-LIMITS = dict.fromkeys(("memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes"), 1)
+LIMITS = dict.fromkeys(
+    ("memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes", "open_files"), 1
+)
 RUN: dict[str, Any] = {
     "id": 1, "op": "run", "argv": ["/usr/bin/x", "y"], "program": "/usr/bin/x", "sha256": "a", "kind": "native",
     "interpreter": "", "needs": [], "readable": [], "writable": [], "limits": LIMITS, "environment": {}, "filter": "00",
@@ -22,7 +24,7 @@ RUN: dict[str, Any] = {
 @pytest.mark.parametrize(
     "order",
     [RUN, {"id": 1, "op": "worker"}, {"id": 0, "op": "look", "paths": ["/x"]}, {"id": 1, "op": "kill", "box": 2},
-     {"id": 1, "op": "clear"}],
+     {"id": 1, "op": "clear", "scratches": ["/x"]}],
 )  # fmt: skip
 def test_orders(order: dict[str, Any]) -> None:
     assert parse(json.dumps(order).encode()) == order

@@ -52,12 +52,12 @@ def test_noise_is_answered_and_survived(ground: Ground, noise: bytes, count: int
 
 def run(**change: object) -> bytes:
     limits = dict.fromkeys(
-        ("memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes"), 1 << 27
+        ("memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes", "open_files"), 1 << 27
     )
     body = {
         "id": 5, "op": "run", "agent": ONE, "argv": ["true"], "program": "/usr/bin/true", "sha256": "0" * 64,
         "kind": "native", "interpreter": "", "needs": [], "writable": False, "mounts": [], "limits": limits,
-        "proxy": False, "bare": False,
+        "proxy": False, "bare": False, "outfit": {"environment": {}, "scratches": {}},
     }  # fmt: skip
     return json.dumps(body | change).encode()
 
@@ -92,7 +92,7 @@ def test_refusals_name_their_reason(ground: Ground, change: dict[str, object], c
 
 def test_longest_limits_are_kept(ground: Ground) -> None:
     digest = hashlib.sha256(Path("/usr/bin/true").read_bytes()).hexdigest()
-    names = ("memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes")
+    names = ("memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes", "open_files")
     null = os.open("/dev/null", os.O_RDWR)
     try:
         assert (

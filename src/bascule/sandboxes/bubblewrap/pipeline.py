@@ -229,4 +229,5 @@ def program_request(run: ProgramRun, request: PipelineRequest) -> RunProgram:
         request.limits,
         proxy=run.network is Network.PROXY,
         bare=run.bare,
+        outfit=run.outfit,
     )

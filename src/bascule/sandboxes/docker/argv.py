@@ -9,7 +9,7 @@ in a source's way: the warden compares what was mounted with what it had opened.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bascule.core.canonical import Json
 from bascule.core.confinement import Limits
@@ -53,6 +53,7 @@ class Container:
         cpus: processors it may keep busy, in thousandths.
         scratch_bytes: size of each scratch place.
         labels: by name, all of :data:`LABELS`.
+        scratches: further such places, with their bytes.
     """
 
     image: str
@@ -63,6 +64,7 @@ class Container:
     cpus: int
     scratch_bytes: int
     labels: Mapping[str, str]
+    scratches: Mapping[str, int] = field(default_factory=dict)
 
 
 def resident_argv(code: str) -> tuple[str, ...]:
@@ -101,8 +103,8 @@ def container_body(wanted: Container, code: str) -> dict[str, Json]:
 
 def _host(wanted: Container) -> dict[str, Json]:
     memory = wanted.limits.memory_bytes + OWN_MEMORY
-    scratch = f"rw,noexec,nosuid,nodev,mode=1777,size={wanted.scratch_bytes}"
-    tmpfs: dict[str, Json] = dict.fromkeys(SCRATCHES, scratch)
+    sizes = {**dict.fromkeys(SCRATCHES, wanted.scratch_bytes), **wanted.scratches}
+    tmpfs: dict[str, Json] = {place: f"rw,noexec,nosuid,nodev,mode=1777,size={size}" for place, size in sizes.items()}
     tmpfs |= dict.fromkeys(wanted.covered, "ro,noexec,nosuid,nodev,mode=0755,size=4096")
     return {
         "AutoRemove": True,

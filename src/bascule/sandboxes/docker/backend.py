@@ -292,7 +292,7 @@ class DockerBoxes:
             request = Contain(
                 0, key.agent, place.name, box.docker.image, digest, box.workspace_access == "rw",
                 standing_mounts(rules, mounts), box.limits, box.docker.cpus, is_bare(rules),
-                self._has_way(key.agent),
+                self._has_way(key.agent), box.outfit,
             )  # fmt: skip
             self._making.add(place.name)
             try:
@@ -363,8 +363,9 @@ class DockerBoxes:
 
     async def _clear(self, container: Working) -> None:
         """Leave nothing of a call; a container that cannot show it is not used again."""
+        outfit = self._policy(container.key.agent).sandbox.outfit
         try:
-            clean, worker = await container.line.clear()
+            clean, worker = await container.line.clear([path for path, _ in outfit.scratches])
         except Unavailable:
             clean, worker = False, False
         if not worker and container.files is not None:

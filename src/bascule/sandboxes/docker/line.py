@@ -21,6 +21,7 @@ from bascule.sandboxes.seccomp import box_filter
 from bascule.sandboxes.warden.client import Exit, RunningBox, WardenClient
 from bascule.sandboxes.warden.contents import program_command
 from bascule.sandboxes.warden.messages import LARGEST_MESSAGE, RunProgram
+from bascule.sandboxes.warden.outfits import further_scratches
 from bascule.sandboxes.warden.stage import by_both_names, granted_binds
 from bascule.sandboxes.warden.values import limits_json
 from bascule.sandboxes.way import BUNDLES, PORT, environment
@@ -103,9 +104,15 @@ class ContainerLine(WardenClient):
             "writable": [
                 *(f"{place}/{name}" for place in places for name in own),
                 *(bind.target for bind in granted if bind.writable),
+                *further_scratches(request.outfit, request.limits.memory_bytes),
             ],
             "limits": limits_json(request.limits),
-            "environment": {**ENVIRONMENT, "PWD": BOX_ROOT, **(environment(bundle=False) if request.proxy else {})},
+            "environment": {
+                **ENVIRONMENT,
+                **dict(request.outfit.environment),
+                "PWD": BOX_ROOT,
+                **(environment(bundle=False) if request.proxy else {}),
+            },
             "bundles": list(BUNDLES) if request.proxy else [],
             "port": PORT if request.proxy else 0,
             "filter": self._way_filter if request.proxy else self._filter,
@@ -141,9 +148,13 @@ class ContainerLine(WardenClient):
         except ValueError:
             raise _garbled() from None
 
-    async def clear(self) -> tuple[bool, bool]:
-        """End a call; return whether nothing of it is left, and whether the file worker is still there."""
-        body = await self._plain("clear")
+    async def clear(self, scratches: Sequence[str]) -> tuple[bool, bool]:
+        """End a call; return whether nothing of it is left, and whether the file worker is still there.
+
+        Args:
+            scratches: places to empty besides those that every container has.
+        """
+        body = await self._plain("clear", scratches=list(scratches))
         return body.get("clean") is True, body.get("worker") is True
 
     async def _plain(self, operation: str, **fields: Any) -> dict[str, Any]:

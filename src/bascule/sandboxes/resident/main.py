@@ -123,7 +123,7 @@ class Resident:
                 for running in [run for run in self._running.values() if run.number == order["box"]]:
                     self._kill(running)
             else:
-                clean = self._clear()
+                clean = self._clear(order["scratches"])
                 found = {"clean": clean, "worker": worker.lives(self._worker)}
             self._say({"id": number, "ok": True, **found})
         except PlaceError as error:
@@ -234,9 +234,9 @@ class Resident:
 
     # -- after a call
 
-    def _clear(self) -> bool:
+    def _clear(self, further: list[str]) -> bool:
         """Return True if nothing is left."""
-        return self._scour() and all(_empty(place) for place in SCRATCHES)
+        return self._scour() and all(_empty(place) for place in (*SCRATCHES, *further))
 
     def _kill_others(self) -> None:
         for name in os.listdir("/proc"):

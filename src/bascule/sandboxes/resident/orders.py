@@ -17,8 +17,14 @@ LARGEST = 256 * 1024
 """Bytes of one order."""
 
 _TEXTS = {"run": ("program", "sha256", "kind", "interpreter"), "worker": (), "look": (), "kill": (), "clear": ()}
-_LISTS = {"run": ("argv", "needs", "readable", "bundles"), "worker": (), "look": ("paths",), "kill": (), "clear": ()}
-_LIMITS = ("memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes")
+_LISTS = {
+    "run": ("argv", "needs", "readable", "bundles"),
+    "worker": (),
+    "look": ("paths",),
+    "kill": (),
+    "clear": ("scratches",),
+}
+_LIMITS = ("memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes", "open_files")
 
 
 class OrderError(ValueError):

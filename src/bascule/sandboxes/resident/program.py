@@ -146,7 +146,7 @@ def _limit(limits: dict[str, int]) -> None:
         resource.RLIMIT_CPU: limits["cpu_seconds"],
         resource.RLIMIT_FSIZE: limits["file_bytes"],
         resource.RLIMIT_DATA: limits["memory_bytes"],
-        resource.RLIMIT_NOFILE: _OPEN_FILES,
+        resource.RLIMIT_NOFILE: min(_OPEN_FILES, limits["open_files"]),
         resource.RLIMIT_MSGQUEUE: 0,
     }
     for which, most in wanted.items():

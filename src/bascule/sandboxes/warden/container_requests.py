@@ -15,8 +15,9 @@ from bascule.core.canonical import Json
 from bascule.core.confinement import Limits, Mount
 from bascule.core.errors import Malformed
 from bascule.core.ids import AgentId
+from bascule.core.outfit import PLAIN, Outfit
 from bascule.sandboxes.docker.record import is_name
-from bascule.sandboxes.warden import values
+from bascule.sandboxes.warden import outfits, values
 
 _PLACE = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -39,6 +40,7 @@ class Contain:
         cpus: processors, in thousandths.
         bare: nothing of the agent's own directory is in it.
         proxy: its network is not quite empty: one port on loopback, whose listener goes to the gateway.
+        outfit: its scratch places count; variables come with each program.
     """
 
     id: int
@@ -52,6 +54,7 @@ class Contain:
     cpus: int
     bare: bool = False
     proxy: bool = False
+    outfit: Outfit = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,21 @@ ContainerRequest: TypeAlias = Contain | Discharge | ListContainers | CheckTools
 
 FIELDS: Mapping[str, frozenset[str]] = {
     "contain": frozenset(
-        {"id", "op", "agent", "place", "image", "digest", "writable", "mounts", "limits", "cpus", "bare", "proxy"}
+        {
+            "id",
+            "op",
+            "agent",
+            "place",
+            "image",
+            "digest",
+            "writable",
+            "mounts",
+            "limits",
+            "cpus",
+            "bare",
+            "outfit",
+            "proxy",
+        }
     ),
     "discharge": frozenset({"id", "op", "agent", "place"}),
     "containers": frozenset({"id", "op"}),
@@ -123,6 +140,7 @@ def build(operation: str, fields: Mapping[str, Json]) -> ContainerRequest:
         cpus,
         values.boolean(fields, "bare"),
         values.boolean(fields, "proxy"),
+        outfits.outfit(fields["outfit"]),
     )
 
 
@@ -152,5 +170,6 @@ def write_body(request: ContainerRequest) -> dict[str, Json]:
         "limits": values.limits_json(request.limits),
         "cpus": request.cpus,
         "bare": request.bare,
+        "outfit": outfits.outfit_json(request.outfit),
         "proxy": request.proxy,
     }

@@ -41,6 +41,7 @@ from bascule.sandboxes.warden.container_way import send_listener
 from bascule.sandboxes.warden.endings import Endings, group_of
 from bascule.sandboxes.warden.errands import Errands
 from bascule.sandboxes.warden.limits import in_force
+from bascule.sandboxes.warden.outfits import further_scratches, main_scratch
 from bascule.sandboxes.warden.stage import (
     BOX_CANARY,
     BOX_CODE,
@@ -140,7 +141,7 @@ class Containers:
                 _covered(agent),
                 request.limits,
                 request.cpus,
-                min(_SCRATCH_BYTES, request.limits.memory_bytes),
+                main_scratch(request.outfit, _SCRATCH_BYTES, request.limits.memory_bytes),
                 {
                     LABEL_HOME: self.config.home,
                     LABEL_AGENT: request.agent,
@@ -148,6 +149,7 @@ class Containers:
                     LABEL_PLACE: request.place,
                     LABEL_DIGEST: request.digest,
                 },
+                further_scratches(request.outfit, request.limits.memory_bytes),
             )
             name = f"bascule-{request.agent}-{request.place[:12]}"
             made = self._create(engine, name, wanted)

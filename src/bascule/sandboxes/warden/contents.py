@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bascule.core.errors import Malformed, Unavailable
 from bascule.core.paths import BOX_ROOT, is_within
@@ -17,6 +17,7 @@ from bascule.sandboxes.bubblewrap.argv import ENVIRONMENT
 from bascule.sandboxes.resident.closure import Closures, both_names
 from bascule.sandboxes.warden.config import WardenConfig
 from bascule.sandboxes.warden.messages import RunProgram, StartWorker
+from bascule.sandboxes.warden.outfits import further_scratches, main_scratch
 from bascule.sandboxes.warden.stage import (
     Agent,
     Bind,
@@ -71,9 +72,10 @@ def program_command(request: RunProgram, root: str) -> tuple[str, ...]:
 
 def program_environment(stage: Stage, request: RunProgram) -> Mapping[str, str]:
     """The environment a program starts with."""
+    usual = {**ENVIRONMENT, **dict(request.outfit.environment)}
     if not request.proxy:
-        return ENVIRONMENT
-    return {**ENVIRONMENT, **environment(bundle=any(bind.target == BUNDLE for bind in stage.binds))}
+        return usual
+    return {**usual, **environment(bundle=any(bind.target == BUNDLE for bind in stage.binds))}
 
 
 def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures: Closures) -> Stage:
@@ -109,13 +111,14 @@ def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures
     bundle = certificates() if request.proxy else ""
     granted = granted_binds(by_both_names(request.mounts, request.argv[1:]), f"{config.home}/shared")
     data = (Bind(bundle, BUNDLE),) if bundle else ()
-    return program_stage(
+    stage = program_stage(
         agent,
         Supplies(found.files, found.named, granted, request.writable, data),
         mentions_root=mentions(agent.root, request.argv[1:]),
         tools=tools,
-        scratch_bytes=min(_LARGEST_SCRATCH, request.limits.memory_bytes),
+        scratch_bytes=main_scratch(request.outfit, _LARGEST_SCRATCH, request.limits.memory_bytes),
     )
+    return replace(stage, scratches=further_scratches(request.outfit, request.limits.memory_bytes))
 
 
 def certificates() -> str:

@@ -217,6 +217,9 @@ def _open_way(way: int) -> None:
 
 def _lay_out(stage: Stage, mounts: list[OpenMount]) -> None:
     mount_tmpfs(STAGE + SCRATCH, mode=0o1777, size=stage.scratch_bytes)
+    for place, size in stage.scratches.items():
+        os.makedirs(STAGE + place, 0o755, exist_ok=True)
+        mount_tmpfs(STAGE + place, mode=0o1777, size=size)
     for mount in mounts:
         _attach(mount)
     for place in stage.hidden:
@@ -271,7 +274,7 @@ def _set_limits(limits: Limits, processes: int) -> None:
         resource.RLIMIT_CPU: limits.cpu_seconds,
         resource.RLIMIT_FSIZE: limits.file_bytes,
         resource.RLIMIT_DATA: limits.memory_bytes,
-        resource.RLIMIT_NOFILE: _OPEN_FILES,
+        resource.RLIMIT_NOFILE: min(_OPEN_FILES, limits.open_files),
         # Counted over all processes of the account, so those of its other boxes must fit beside it.
         resource.RLIMIT_NPROC: limits.pids + processes,
         resource.RLIMIT_MSGQUEUE: 0,

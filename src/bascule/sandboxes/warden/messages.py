@@ -1,10 +1,10 @@
 """The warden's language: a few requests, every field checked, nothing else understood.
 
-Stops: a gateway that was taken over asking the warden for more than a box: there is no field for a uid, a capability,
-an environment or a host command, and paths that name the home, secrets, kernel interfaces or a foreign agent, and mount
-targets where a box has something of its own, are refused before anything is opened. Does not stop such a gateway
-running the programs that exist, as an agent, on paths an operator could grant: for that it must first get past the gate
-it contains.
+Stops: a gateway that was taken over asking the warden for more than a box: there is no field for a uid, a capability or
+a host command, no variable that a loader heeds, and paths that name the home, secrets, kernel interfaces or a foreign
+agent, and mount targets where a box has something of its own, are refused before anything is opened. Does not stop such
+a gateway running the programs that exist, as an agent, on paths an operator could grant: for that it must first get
+past the gate it contains.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from bascule.core.canonical import Json, read_arguments
 from bascule.core.confinement import Limits, Mount
 from bascule.core.errors import Malformed
 from bascule.core.ids import AgentId
+from bascule.core.outfit import PLAIN, Outfit
 from bascule.core.paths import BOX_ROOT, KERNEL_ROOTS, OCCUPIED, SECRET_FILES, SECRET_NAMES, is_within
 from bascule.core.plan import ProgramKind
-from bascule.sandboxes.warden import values
+from bascule.sandboxes.warden import outfits, values
 from bascule.sandboxes.warden.container_requests import FIELDS as CONTAINER_FIELDS
 from bascule.sandboxes.warden.container_requests import (
     CheckTools,
@@ -74,6 +75,7 @@ class RunProgram:
         limits: resource maxima.
         proxy: its network is not quite empty: one port on loopback, whose listener goes to the gateway.
         bare: nothing of the agent's own directory is in the box.
+        outfit: further variables and scratch places.
     """
 
     id: int
@@ -89,6 +91,7 @@ class RunProgram:
     limits: Limits
     proxy: bool = False
     bare: bool = False
+    outfit: Outfit = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ _FIELDS: Mapping[str, frozenset[str]] = {
             "limits",
             "proxy",
             "bare",
+            "outfit",
         }
     ),
     "kill": frozenset({"id", "op", "box"}),
@@ -199,6 +203,7 @@ def _build(operation: str, fields: Mapping[str, Json]) -> Request:
         limits,
         values.boolean(fields, "proxy"),
         bare,
+        outfits.outfit(fields["outfit"]),
     )
 
 
@@ -286,6 +291,7 @@ def write(request: Request) -> bytes:
             "interpreter": request.interpreter,
             "needs": list(request.needs),
             "proxy": request.proxy,
+            "outfit": outfits.outfit_json(request.outfit),
         }
     elif isinstance(request, Kill | Status):
         body |= {"op": "kill" if isinstance(request, Kill) else "status", "box": request.box}

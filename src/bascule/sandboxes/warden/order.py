@@ -81,6 +81,7 @@ def give_order(spare: Spare, order: Order) -> None:
         "links": dict(order.stage.links),
         "files": dict(order.stage.files),
         "scratch": order.stage.scratch_bytes,
+        "scratches": dict(order.stage.scratches),
         "command": list(order.command),
         "bubblewrap": order.bubblewrap,
         "uid": order.uid,
@@ -110,7 +111,7 @@ def take_order(orders: socket.socket) -> Order:
     block = rest.pop(0) if body["block"] else None
     way = rest.pop(0) if body["way"] else None
     mounts = [OpenMount(tree, place, deep) for tree, (place, deep) in zip(rest, body["mounts"], strict=True)]
-    stage = Stage((), tuple(body["hidden"]), body["links"], body["files"], body["scratch"])
+    stage = Stage((), tuple(body["hidden"]), body["links"], body["files"], body["scratch"], body["scratches"])
     limits = Limits(**body["limits"])
     streams = (files[1], files[2], files[3])
     words = tuple(body["command"])

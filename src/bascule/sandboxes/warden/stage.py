@@ -7,7 +7,7 @@ box. Everything is read-only, without setuid and devices; what an agent can writ
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bascule.core.confinement import Mount
 from bascule.core.paths import BOX_ROOT, BOX_SHARED, OWN_DIRECTORIES, SECRET_FILES, is_within
@@ -53,6 +53,7 @@ class Stage:
         links: symbolic links by their place, made only where nothing stands.
         files: small files of our own by their place.
         scratch_bytes: size of the box's ``/tmp``.
+        scratches: further such places, with their bytes.
     """
 
     binds: tuple[Bind, ...]
@@ -60,6 +61,7 @@ class Stage:
     links: Mapping[str, str]
     files: Mapping[str, str]
     scratch_bytes: int
+    scratches: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ MOST_NEEDS = 64
 _MOST_MOUNTS = 32
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _RUNNABLE = frozenset({ProgramKind.NATIVE, ProgramKind.SCRIPT})
-LIMITS = frozenset({"memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes"})
+LIMITS = frozenset({"memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes", "open_files"})
 
 
 def integer(fields: Mapping[str, Json], name: str, least: int) -> int:
