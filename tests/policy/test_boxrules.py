@@ -8,7 +8,6 @@ import pytest
 from tests.policy.making import checks, compiled
 
 from bascule.core.errors import Malformed
-from bascule.core.outfit import Outfit
 from bascule.core.policy import Backend, DockerPolicy, SandboxPolicy
 
 
@@ -107,30 +106,24 @@ def test_what_containers_are_made_from(shared: Any, own: Any, wanted: DockerPoli
     assert box({"backend": "docker", **shared}, own).docker == wanted
 
 
-def test_variables_and_scratch_places_are_carried() -> None:
-    docker = {
-        "env": {"LANG": "de_DE.UTF-8", "X_CREDENTIAL": "x"},
-        "tmpfs": ["/tmp:size=1m", "/scratch:rw,size=2m", "/run"],
-    }
-    found = box({"docker": {"env": {"TZ": "UTC"}}}, {"docker": docker}).outfit
-    assert found == Outfit((("TZ", "UTC"), ("LANG", "de_DE.UTF-8")), (("/tmp", 1 << 20), ("/scratch", 2 << 20)))
-    agents = {"list": [{"id": "a", "sandbox": {"docker": docker}}]}
-    assert {"sandbox.tmpfs_inert", "sandbox.env_dropped"} <= checks({"agents": agents})
-
-
-def test_ulimits_only_tighten() -> None:
-    usual = box().limits
-    ulimits = {"nofile": {"soft": 64, "hard": 128}, "nproc": "8:9", "fsize": 4096, "cpu": 10**6, "core": 0}
-    found = box({"docker": {"ulimits": ulimits}}).limits
-    assert (found.open_files, found.pids, found.file_bytes, found.cpu_seconds) == (64, 8, 4096, usual.cpu_seconds)
-    wide = box({"docker": {"ulimits": {"nofile": 10**9, "nproc": 10**9, "fsize": 10**12}}}).limits
-    assert wide == usual
-    assert box({"docker": {"memory": "256m", "memorySwap": "1g"}}).limits.memory_bytes == 256 << 20
-
-
 def test_no_sandbox_and_dropped_variables_are_found() -> None:
     agents = {"list": [{"id": "a", "sandbox": {"backend": "unsafe-none", "docker": {"env": {"X_CREDENTIAL": "1"}}}}]}
     assert {"sandbox.unsafe_none", "sandbox.env_dropped"} <= checks({"agents": agents})
+
+
+@pytest.mark.parametrize("name", ["unsafe-none", "unsafe_none"])
+def test_the_bare_host_has_two_spellings_and_is_critical(name: str) -> None:
+    assert box({"backend": name}).backend is Backend.UNSAFE_NONE
+    assert "sandbox.unsafe_none" in checks({"agents": {"list": [{"id": "a", "sandbox": {"backend": name}}]}})
+
+
+def test_a_mode_chooses_no_backend_and_is_read_strictly() -> None:
+    listed = {"list": [{"id": "a", "sandbox": {"mode": "non-main"}}]}
+    assert {"sandbox.mode_non_main", "sandbox.backend_unsaid"} <= checks({"agents": listed})
+    assert box({"mode": "non-main"}).backend is Backend.BUBBLEWRAP
+    assert box({"mode": "off", "backend": "docker"}).backend is Backend.DOCKER
+    named = {"list": [{"id": "a", "sandbox": {"mode": "all", "backend": "docker"}}]}
+    assert not {"sandbox.mode_non_main", "sandbox.backend_unsaid"} & checks({"agents": named})
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from bascule.policy.outfitrules import outfit, tightened
 from bascule.policy.schema.sandbox import Docker, Prune, Sandbox
 
 _BACKENDS = {None: Backend.BUBBLEWRAP, "bubblewrap": Backend.BUBBLEWRAP, "docker": Backend.DOCKER}
-_BACKENDS |= {"unsafe-none": Backend.UNSAFE_NONE}
+_BACKENDS |= {"unsafe-none": Backend.UNSAFE_NONE, "unsafe_none": Backend.UNSAFE_NONE}
 _TIGHTNESS = ("none", "proxy", "bridge", "unsafe_bridge")
 
 
@@ -81,10 +81,11 @@ def sandbox_policy(
         raise _refuse(document, (*path, "backend"), f"the backend {box.backend} is not carried out", "use bubblewrap")
     _check_docker(box, document, path)
     findings: list[Finding] = []
-    if box.backend == "unsafe-none":
-        detail = f"{source.agent}: programs run without a sandbox"
+    if _BACKENDS[box.backend] is Backend.UNSAFE_NONE:
+        detail = f"{source.agent}: the bare host is no backend of this version; every call of the agent is denied"
         findings.append(Finding("sandbox.unsafe_none", Severity.CRITICAL, detail, "set sandbox.backend to bubblewrap"))
     findings += _single_uid(box, source.agent)
+    findings += _mode(box, source.agent)
     network = _network(box, document, path)
     findings += _raw_bridge(network, _BACKENDS[box.backend], source.agent, document, path)
     docker = box.docker if box.docker is not None else Docker()
@@ -141,6 +142,15 @@ def _docker(box: Sandbox) -> DockerPolicy:
         prune.idle_hours * 3600 if prune.idle_hours is not None else usual.idle_seconds,
         prune.max_age_days * 86_400 if prune.max_age_days is not None else usual.age_seconds,
     )
+
+
+def _mode(box: Sandbox, agent: str) -> Iterator[Finding]:
+    if box.mode == "non-main":
+        detail = f"{agent}: mode non-main is carried as all: the main session gets the same boxes as the others"
+        yield Finding("sandbox.mode_non_main", Severity.INFO, detail, "set sandbox.mode to all, or to off")
+    if box.mode in ("all", "non-main") and box.backend is None:
+        detail = f"{agent}: sandbox.backend is not said, so its boxes are bubblewrap's; mode itself chooses no backend"
+        yield Finding("sandbox.backend_unsaid", Severity.INFO, detail, "set sandbox.backend to docker or bubblewrap")
 
 
 def _single_uid(box: Sandbox, agent: str) -> Iterator[Finding]:

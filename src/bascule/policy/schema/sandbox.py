@@ -128,7 +128,7 @@ class Sandbox(Section):
     """``agents.defaults.sandbox`` and ``agents.list[].sandbox``."""
 
     mode: Literal["off", "non-main", "all"] | None = None
-    backend: Literal["bubblewrap", "docker", "unsafe-none", "ssh", "openshell", "podman"] | None = None
+    backend: Literal["bubblewrap", "docker", "unsafe-none", "unsafe_none", "ssh", "openshell", "podman"] | None = None
     scope: Literal["session", "agent", "shared"] | None = None
     per_session: bool | None = None
     workspace_access: Literal["none", "ro", "rw"] | None = None

@@ -1,0 +1,25 @@
+"""Variables a program is never given."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bascule.core.outfit import variable_problem
+
+
+@pytest.mark.parametrize(("name", "value"), [("A B", "x"), ("", "x"), ("1A", "x"), ("A", "x\0"), ("A", "x" * 5000)])
+def test_what_is_no_variable_is_refused(name: str, value: str) -> None:
+    assert variable_problem(name, value)
+    assert not variable_problem("A", "x")
+
+
+@given(
+    st.sampled_from(["LD_", "PYTHON", "GIT_", "DYLD_", "SSH_", "NODE_", "PERL"]),
+    st.from_regex(r"[A-Z_]{0,9}", fullmatch=True),
+)
+def test_no_name_that_a_loader_heeds_passes_in_any_case(prefix: str, rest: str) -> None:
+    assert variable_problem(prefix + rest, "x")
+    assert variable_problem((prefix + rest).lower(), "x")
+    assert not variable_problem("X_" + rest, "x")
