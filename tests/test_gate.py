@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.builders import FACTS, LAYOUT, agent_policy, policy, proposal
+from tests.builders import AGENT, FACTS, LAYOUT, agent_policy, policy, proposal
 from tests.simulators import Disk, Ledger, Questions, Time, Truth, Yard
 
 from bascule.core.answer import State
@@ -15,7 +15,7 @@ from bascule.core.errors import Unavailable
 from bascule.core.facts import Enforcement
 from bascule.core.policy import Standing
 from bascule.core.verdict import Effect
-from bascule.gate import Boundary, Gate, Wiring
+from bascule.gate import BEGUN, Boundary, Gate, Wiring
 from bascule.tools.edit.run import Edit
 from bascule.tools.named.run import Named
 from bascule.tools.named.spec import SPECS
@@ -340,3 +340,25 @@ def test_a_cancelled_call_is_on_record_as_ended():
 
     asyncio.run(cancel())
     assert (house.ledger.kinds[-1], house.ledger.rows[-1][1]["code"]) == ("finished", "cancelled")
+
+
+def test_a_call_is_under_way_while_its_hands_are_at_work_and_no_longer():
+    house = House()
+    seen = []
+
+    class Looking:
+        spec = house.gate._to.tools["read"].spec
+
+        def __getattr__(self, name):
+            return getattr(house.real, name)
+
+        async def run(self, call, confinement):
+            seen.append((house.gate.under_way(call.agent), house.gate.under_way("bruba-guru"), BEGUN.get()))
+            return await house.real.run(call, confinement)
+
+    house.real = house.gate._to.tools["read"]
+    house.gate._to.tools["read"] = Looking()
+    house.cross("read", {"path": "memory/x"})
+    begun = next(seq for seq, (kind, _body, *_rest) in enumerate(house.ledger.rows, 1) if kind == "started")
+    assert seen == [((begun,), (), begun)]
+    assert (house.gate.under_way(AGENT), BEGUN.get()) == ((), None)

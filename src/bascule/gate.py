@@ -90,6 +90,7 @@ class Gate:
         self._policy = policy
         self._to = wiring
         self._running: dict[Task[object], AgentId] = {}
+        self._begun: dict[int, AgentId] = {}
         self._still: dict[AgentId, Lock] = {agent: Lock() for agent in policy.agents}
 
     def halt(self, agent: AgentId) -> None:
@@ -97,6 +98,10 @@ class Gate:
         for task, whose in tuple(self._running.items()):
             if whose == agent:
                 task.cancel()
+
+    def under_way(self, agent: AgentId) -> tuple[int, ...]:
+        """Return the ``started`` records of an agent's calls whose hands are at work now."""
+        return tuple(seq for seq, whose in self._begun.items() if whose == agent)
 
     async def cross(self, proposal: Proposal, *, dry_run: bool = False, wait: float = 0.0) -> Crossing:
         """Take one proposal across.
@@ -249,6 +254,7 @@ class Gate:
     async def _carry_out(self, call: Call, permit: Permit, begun: int) -> Outcome:
         confinement = permit.spend(call, self._to.clock.now())
         working = BEGUN.set(begun)
+        self._begun[begun] = call.agent
         try:
             outcome = await self._to.tools[call.tool].run(call, confinement)
         except BasculeError as error:
@@ -257,6 +263,7 @@ class Gate:
             outcome = failed("tool_crashed", f"{call.tool} failed inside with {type(error).__name__}")
         finally:
             BEGUN.reset(working)
+            del self._begun[begun]
         limit = confinement.limits.output_bytes
         content = self._to.mask(outcome.content)
         return replace(

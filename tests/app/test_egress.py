@@ -45,9 +45,12 @@ class House:
     ways: WaysOut
     records: Records = field(default_factory=Records)
     contained: dict[str, str] = field(default_factory=dict)
+    calls: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.client = self.ways.begin(self.records, lambda agent: self.contained.get(agent, ""))
+        self.client = self.ways.begin(
+            self.records, lambda agent: self.contained.get(agent, ""), lambda agent: self.calls.get(agent, ())
+        )
 
 
 def house(rules: EgressPolicy) -> House:
@@ -121,6 +124,7 @@ def test_a_connection_is_on_disk_before_it_is_made_and_names_the_call_it_comes_f
     async def scene() -> None:
         async with listening(saying(page(b"hello"))) as server:
             home = house(naming(server.port, "localhost"))
+            home.calls[WEB] = (40, 41)
             working = BEGUN.set(41)
             found = await home.client.get(WEB, f"http://localhost:{server.port}/x", most=100, seconds=5)
             BEGUN.reset(working)
@@ -143,7 +147,7 @@ def test_a_connection_is_on_disk_before_it_is_made_and_names_the_call_it_comes_f
 def test_a_flood_of_refusals_is_counted_and_not_written_one_by_one() -> None:
     time = [100.0]
     records = Records()
-    book = Book(records, lambda _agent: 3, lambda: time[0])
+    book = Book(records, lambda _agent: (), lambda _agent: 3, lambda: time[0])
 
     async def refuse(times: int, agent: AgentId = WEB) -> None:
         for _ in range(times):
@@ -157,3 +161,29 @@ def test_a_flood_of_refusals_is_counted_and_not_written_one_by_one() -> None:
     asyncio.run(refuse(2))
     assert [body["unwritten"] for _, body, _ in records.rows] == [0, 0, 0, 0, 47, 0]
     assert records.rows[0][1]["code"] == "host_not_listed"
+
+
+@pytest.mark.parametrize(
+    ("began_in", "under_way", "parent"),
+    [(7, (7,), 7), (7, (7, 9), 7), (7, (9,), 9), (None, (9,), 9), (7, (8, 9), None), (7, (), None)],
+)
+def test_a_connection_is_of_the_call_at_work_and_not_of_one_that_made_its_container(
+    began_in: int | None, under_way: tuple[int, ...], parent: int | None
+) -> None:
+    records = Records()
+    book = Book(records, lambda _agent: under_way, lambda _agent: 3, lambda: 0.0)
+    working = BEGUN.set(began_in)
+    asyncio.run(book.opened(Entry(WEB, "proxy", "CONNECT", "a.test:443")))
+    BEGUN.reset(working)
+    assert records.rows[0][1]["parent"] == parent
+
+
+def test_an_address_in_a_record_has_an_end() -> None:
+    records = Records()
+    book = Book(records, lambda _agent: (), lambda _agent: 3, lambda: 0.0)
+    entry = Entry(WEB, "client", "GET", "http://a.test/" + "x" * 8000)
+    opened = asyncio.run(book.opened(entry))
+    asyncio.run(book.closed(entry, opened))
+    long, short = (str(body["target"]) for _, body, _ in records.rows)
+    assert (len(long) < 4200, len(short) < 300) == (True, True)
+    assert long.endswith("and 3918 characters more")

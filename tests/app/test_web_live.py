@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from tests.attacks.reached import until
+from tests.egress.certificates import pair
 from tests.living import MAIN, Living, codes, content, effect, living, verb, with_egress
 
 pytestmark = pytest.mark.live
@@ -78,8 +80,10 @@ class Answering(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Site]:
+def serving(trust: ssl.SSLContext | None = None) -> Iterator[Site]:
     site = Site()
+    if trust is not None:
+        site.socket = trust.wrap_socket(site.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
@@ -95,6 +99,8 @@ class Web:
     made: Living
     named: Site
     inside: Site
+    safe: Site
+    false: Site
 
     def fetch(self, url: str, **options: Any) -> dict[str, Any]:
         return self.made.call("web_fetch", {"url": url}, agent=WEB, **options)
@@ -103,10 +109,10 @@ class Web:
         return [record for record in self.made.records() if record["kind"].startswith("egress_")]
 
 
-def wired(named: Site) -> Callable[[Living], None]:
+def wired(named: Site, *more: Site) -> Callable[[Living], None]:
     """A home where bruba-web's tools and bruba-main's programs may reach one port of loopback."""
     search = {"provider": "searxng", "url": named.at(""), "keyHeader": "X-Key", "keyEnv": "SEARCH_API_KEY"}
-    places = [f"127.0.0.1:{named.port}", f"localhost:{named.port}"]
+    places = [f"127.0.0.1:{named.port}", *(f"localhost:{site.port}" for site in (named, *more))]
     section = {
         "agents": {
             WEB: {"allow": ["example.org"], "allowPrivate": places, "search": search},
@@ -129,10 +135,25 @@ def wired(named: Site) -> Callable[[Living], None]:
 
 @pytest.fixture(scope="module")
 def web() -> Iterator[Web]:
-    with tempfile.TemporaryDirectory(prefix="web-") as name, serving() as named, serving() as inside:
-        Path(name).chmod(0o755)
-        with living(Path(name) / "home", wired(named), SEARCH_API_KEY=KEY) as made:
-            yield Web(made, named, inside)
+    with ExitStack() as stack:
+        top = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="web-")))
+        top.chmod(0o755)
+        certificate, key = pair.__wrapped__("localhost")
+        (top / "ca.pem").write_bytes(certificate)
+        contexts = (None, None, presenting(certificate, key), presenting(*pair.__wrapped__("localhost")))
+        named, inside, safe, false = (stack.enter_context(serving(context)) for context in contexts)
+        environment = {"SEARCH_API_KEY": KEY, "SSL_CERT_FILE": str(top / "ca.pem")}
+        made = stack.enter_context(living(top / "home", wired(named, safe, false), **environment))
+        yield Web(made, named, inside, safe, false)
+
+
+def presenting(certificate: bytes, key: bytes) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(certificate + key)
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
 
 
 def test_what_policy_names_is_fetched_recorded_and_untrusted(web: Web) -> None:
@@ -246,3 +267,36 @@ def test_containing_an_agent_cuts_what_its_program_has_open(web: Web) -> None:
     assert (last["kind"], last["body"]["code"]) == ("egress_closed", "cancelled")
     assert verb(web.made.home, "release", MAIN).returncode == 0
     assert content(web.made.run(f"curl -sS {web.named.at('/bread')}")) == "the bread is done\n"
+
+
+def test_stopping_the_gateway_cuts_what_is_open_and_writes_it_down(web: Web) -> None:
+    web.named.waiting.clear()
+    command = json.dumps({"command": f"curl -sS {web.named.at('/slow')}"})
+    asking = threading.Thread(target=verb, args=(web.made.home, "call", MAIN, "exec", command))
+    asking.start()
+    assert web.named.waiting.wait(20)
+    web.made.stop()
+    asking.join(20)
+    assert not asking.is_alive()
+    web.made.start(SEARCH_API_KEY=KEY, SSL_CERT_FILE=str(web.made.home.parent / "ca.pem"))
+    last = web.egress()[-1]
+    assert (last["kind"], last["body"]["code"]) == ("egress_closed", "cancelled")
+    assert "the bread is done" in content(web.fetch(web.named.at("/bread")))
+
+
+def test_the_key_of_the_search_engine_stands_in_no_command_line(web: Web) -> None:
+    assert content(web.made.call("web_search", {"query": "rye"}, agent=WEB))
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            lines.append(path.read_bytes())
+    assert any(str(web.made.home).encode() in line for line in lines)  # the gateway's own is among them
+    assert not any(KEY.encode() in line for line in lines)
+
+
+def test_a_site_must_show_a_certificate_that_this_machine_trusts(web: Web) -> None:
+    assert "the bread is done" in content(web.fetch(f"https://localhost:{web.safe.port}/bread"))
+    refused = web.fetch(f"https://localhost:{web.false.port}/bread")
+    assert refused["outcome"]["ok"] is False
+    assert web.false.asked == []  # it was connected to, and told nothing
+    assert web.egress()[-1]["body"]["code"] == "fetch_failed"

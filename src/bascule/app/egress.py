@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -31,6 +31,9 @@ from bascule.gate import BEGUN
 
 MINUTE: Final = 60.0
 
+LONG, SHORT = 4096, 200
+"""Characters of an address in the record of a connection, and in those of a refusal and an end."""
+
 CLOSE_SECONDS: Final = 5.0
 """How long the end of all tunnels may take; what still stands then ends with the process."""
 
@@ -49,12 +52,20 @@ class Book:
 
     Args:
         records: the ledger.
+        under_way: the ``started`` records of an agent's calls now at work.
         most: for an agent, refusals that are written one by one in a minute.
         now: seconds of a clock that only goes forward.
     """
 
-    def __init__(self, records: Records, most: Callable[[AgentId], int], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        records: Records,
+        under_way: Callable[[AgentId], Sequence[int]],
+        most: Callable[[AgentId], int],
+        now: Callable[[], float],
+    ) -> None:
         self._records = records
+        self._under_way = under_way
         self._most = most
         self._now = now
         self._refusals: dict[AgentId, _Refusals] = {}
@@ -70,18 +81,23 @@ class Book:
             known.counted += 1
             return
         known.written += 1
-        body = {**_asked(entry), "code": entry.code, "reason": entry.reason[:300], "unwritten": known.counted}
+        body = {
+            **self._asked(entry, SHORT),
+            "code": entry.code,
+            "reason": entry.reason[:300],
+            "unwritten": known.counted,
+        }
         known.counted = 0
         await self._records.append("egress_refused", body, durable=False)
 
     async def opened(self, entry: Entry) -> int:
         """See the protocol; on disk before anything is connected."""
-        return await self._records.append("egress_opened", _asked(entry), durable=True)
+        return await self._records.append("egress_opened", self._asked(entry, LONG), durable=True)
 
     async def closed(self, entry: Entry, opened: int) -> None:
         """See the protocol."""
         body: dict[str, Json] = {
-            **_asked(entry),
+            **self._asked(entry, SHORT),
             "parent": opened,
             "code": entry.code,
             "reason": entry.reason[:300],
@@ -91,17 +107,29 @@ class Book:
         }
         await self._records.append("egress_closed", body, durable=False)
 
+    def _asked(self, entry: Entry, most: int) -> dict[str, Json]:
+        return {
+            "agent": entry.agent,
+            "parent": self._parent(entry.agent),
+            "via": entry.via,
+            "method": entry.method,
+            "target": _cut(entry.target, most),
+            "rule": entry.rule,
+        }
 
-def _asked(entry: Entry) -> dict[str, Json]:
-    return {
-        "agent": entry.agent,
-        # The call under way, from which a program's connection or a fetch comes.
-        "parent": BEGUN.get(),
-        "via": entry.via,
-        "method": entry.method,
-        "target": entry.target,
-        "rule": entry.rule,
-    }
+    def _parent(self, agent: AgentId) -> int | None:
+        """The call it comes from: the one whose task asks, if it is still at work, else the only one that is.
+
+        A container lasts longer than the call that made it, and what runs in it belongs to the call of the moment.
+        """
+        calls, own = self._under_way(agent), BEGUN.get()
+        if own in calls:
+            return own
+        return calls[0] if len(calls) == 1 else None
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}... and {len(text) - most} characters more"
 
 
 class WaysOut:
@@ -129,14 +157,17 @@ class WaysOut:
         self._client: Client | None = None
         self._ended = False
 
-    def begin(self, records: Records, contained: Callable[[AgentId], str]) -> Client:
+    def begin(
+        self, records: Records, contained: Callable[[AgentId], str], under_way: Callable[[AgentId], Sequence[int]]
+    ) -> Client:
         """Answer from now on, and return the gateway's own client.
 
         Args:
             records: where every request is written.
             contained: why an agent is contained, or the empty string.
+            under_way: the ``started`` records of an agent's calls now at work.
         """
-        book = Book(records, lambda agent: self._agents[agent].egress.requests_per_minute, time.monotonic)
+        book = Book(records, under_way, lambda agent: self._agents[agent].egress.requests_per_minute, time.monotonic)
         self._contained = contained
         for agent in self._ways:
             self._proxies[agent] = Proxy(agent, partial(self._of, agent), book, self._patience)

@@ -264,7 +264,8 @@ def _house(ground: Ground, database: Database, ledger: Ledger, tampered: tuple[E
     containment = Containment(database, clock)
     lookups = Lookups(containment.reason, lambda: "", ground.account, ground.ways.problem)
     snapshots = Snapshots(ground.boxes, clock, CHECKS, lookups)
-    tools = _tools(ground, ground.ways.begin(ledger, containment.reason))
+    client = ground.ways.begin(ledger, containment.reason, lambda agent: gate.under_way(agent))  # noqa: PLW0108 -- made below
+    tools = _tools(ground, client)
     wiring = Wiring(tools, ledger, desk, snapshots, clock, _masker(ground), ground.reached)
     gate = Gate(policy, wiring)
     sessions = Sessions(database, clock)

@@ -138,8 +138,9 @@ class Client:
     async def _exchange(self, errand: _Errand, address: WebAddress, backend: PinnedBackend) -> _Answer:
         """Ask, once everything is judged, checked and written down."""
         try:
-            trust = self._trust if self._trust is not None else ssl.create_default_context()
-            async with httpcore2.AsyncConnectionPool(ssl_context=trust, network_backend=backend) as pool:
+            if self._trust is None:
+                self._trust = ssl.create_default_context()  # reads hundreds of certificates, so once
+            async with httpcore2.AsyncConnectionPool(ssl_context=self._trust, network_backend=backend) as pool:
                 return await _exchange(pool, address, {**_HEADERS, **errand.headers}, errand.most)
         except _FAULTS as fault:
             problem = f"{address.host} does not answer as a web server should: {type(fault).__name__}"
