@@ -2,7 +2,7 @@
 
 Stops nothing by itself: what is asked of the kernel is decided by the callers. Speaks to the extension module that
 ``ctypes`` itself is made of: importing the package costs every worker half a megabyte and some milliseconds, far more
-in an image whose library nobody compiled. The names used here are those the package imports, on Python 3.11 to 3.14.
+in an image whose library nobody compiled. The names used here are those the package imports, on Python 3.11 to 3.13.
 """
 
 from __future__ import annotations
