@@ -73,6 +73,7 @@ def test_everyone_who_looks_is_told(person: Person) -> None:
     status = json.loads(person.verb("status", "--json").stdout)
     assert status["mode"] == "unsafe-single-uid"
     assert [problem["code"] for problem in status["problems"] if LOUD in problem["message"]] == ["single_uid"]
+    assert not [problem for problem in status["problems"] if problem["code"].startswith("host.")]
     shown = person.verb("status").stdout, person.verb("gateway", "status").stdout, person.verb("agents", "list").stdout
     for text in (*shown, person.verb("sandbox", "explain", "main").stdout):
         assert LOUD in text

@@ -30,6 +30,22 @@ def test_what_is_not_there_is_unseen_and_not_harmless(tmp_path):
     assert gather(tmp_path).running is None
 
 
+@pytest.mark.parametrize(
+    ("table", "rootless"),
+    [
+        (Accounts(BASE + 1, 8, BASE, {}), False),
+        (Accounts(100_000, 8, 1000, {}), True),
+        (Accounts(1000, 0, 1000, {AgentId("main"): 1000}), True),
+    ],
+)
+def test_a_gateway_under_a_persons_own_account_is_rootless(tmp_path, table, rootless):
+    accounts.store(tmp_path, table)
+    found = gather(tmp_path)
+    assert found.rootless is rootless
+    # An account that agents share with the gateway is the gateway's.
+    assert [subject.role for subject in found.subjects] == [GATEWAY]
+
+
 STATUS = (
     "Name:\tx\nUid:\t7\t7\t7\t7\nGroups:\t4 50 \nNoNewPrivs:\t1\n"
     "CapInh:\t0\nCapPrm:\t1\nCapEff:\t2\nCapBnd:\t000001ffffffffff\nCapAmb:\t4\n"

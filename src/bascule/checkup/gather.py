@@ -69,7 +69,7 @@ def gather(home: Path, pid: int | None = None, users: tuple[str, ...] = ()) -> M
     subjects = [_subject(GATEWAY, "the gateway", who.gateway, who, rules)]
     subjects += [_subject(AGENT, f"agent {name}", uid, who, rules) for name, uid in sorted(named.items())]
     picture = Machine(
-        rootless=table is not None and table.gateway < accounts.FIRST_UID and table.base != table.gateway,
+        rootless=table is not None and table.gateway < accounts.FIRST_UID,
         who=who,
         subjects=tuple(_with_logins(subject, who, unread) for subject in subjects),
         settings=_settings(),

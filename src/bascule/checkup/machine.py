@@ -88,7 +88,7 @@ class Machine:
     """Everything that was seen.
 
     Attributes:
-        rootless: agents' accounts are the gateway's subordinate ones.
+        rootless: an ordinary user's account is the gateway's, and agents have its subordinate ones, or none.
         who: whose accounts are which.
         subjects: the gateway's account and every agent's.
         settings: kernel settings by name, such as ``kernel.core_pattern``; one that is not there is absent.
