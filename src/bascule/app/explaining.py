@@ -68,6 +68,13 @@ def explain(loaded: Loaded, agent: AgentId) -> ExplainBody:
     )
 
 
+def with_shared_account(found: ExplainBody) -> ExplainBody:
+    """Return the same, headed by what a home says in which every agent acts under the gateway's own account."""
+    value = "NO ACCOUNT ISOLATION: the boxes run under the gateway's own account"
+    fact = FactRow(id="account", value=value, key="sandbox.unsafeSingleUid", where="")
+    return ExplainBody(**{**found, "facts": [fact, *found["facts"]], "lines": [value, *found["lines"]]})
+
+
 def limits(value: Limits) -> dict[str, Json]:
     """Limits by name, with their units."""
     return {

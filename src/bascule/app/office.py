@@ -210,7 +210,8 @@ class Office(Answering, Doorkeeping):
 
     async def sandbox_explain(self, *, agent: str) -> ExplainBody:
         """See the protocol."""
-        return explaining.explain(self._to.loaded, self._to.rules(agent).id)
+        found = explaining.explain(self._to.loaded, self._to.rules(agent).id)
+        return explaining.with_shared_account(found) if self._to.identity.mode == "unsafe-single-uid" else found
 
     async def sandbox_probe(self, *, agent: str, session: str | None) -> ProbeBody:
         """See the protocol."""
