@@ -347,6 +347,7 @@ def test_account_tools_at_work_are_waited_for_and_not_run_over(root: Path, monke
     assert State.MAKE in install(root)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are safe")
 def test_code_that_others_may_change_is_not_roots_to_run(tmp_path: Path) -> None:
     code = tmp_path / "code"
     (code / "inner").mkdir(parents=True)
@@ -355,4 +356,19 @@ def test_code_that_others_may_change_is_not_roots_to_run(tmp_path: Path) -> None
     with pytest.raises(Unavailable) as caught:
         refuse_unsafe_code([str(code)])
     assert caught.value.code == "code_unsafe"
-    refuse_unsafe_code(["/usr/bin/env"])
+    assert "main.py can be changed" in caught.value.message
+    (code / "inner" / "main.py").chmod(0o644)
+    refuse_unsafe_code([str(code), "/usr/bin/env"])
+    (code / "inner").chmod(0o1777)
+    with pytest.raises(Unavailable):
+        refuse_unsafe_code([str(code)])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away is root's")
+def test_code_of_another_account_is_not_roots_to_run(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    refuse_unsafe_code([str(code)])
+    os.chown(code, 1000, 1000)
+    with pytest.raises(Unavailable):
+        refuse_unsafe_code([str(code / "..") + "/code"])

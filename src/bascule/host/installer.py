@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,6 +38,8 @@ from bascule.host.machine import Machine
 from bascule.host.site import CONFIG
 from bascule.host.standing import Standing, State, look
 from bascule.host.tables import GROUP, GSHADOW, PASSWD, SHADOW, SUBGID, SUBUID
+
+_NOT_OURS: Final = frozenset({"site-packages", "dist-packages"})
 
 SYSTEMCTL: Final = ("/usr/bin/systemctl", "daemon-reload")
 
@@ -295,15 +297,27 @@ def refuse_unsafe_code(paths: Iterable[str]) -> None:
         Unavailable: ``code_unsafe``.
     """
     for path in paths:
-        real = Path(os.path.realpath(path))
-        for name in (real, *real.parents, *real.rglob("*")):
-            seen = name.lstat()
-            if seen.st_uid != 0 or (seen.st_mode & 0o022 and not stat.S_ISLNK(seen.st_mode)):
+        real = os.path.realpath(path)
+        for name, above in (*((str(one), True) for one in Path(real).parents), *((one, False) for one in _below(real))):
+            seen = os.lstat(name)
+            # Nobody can rename what is root's in a sticky directory, but anybody can add to it.
+            closed = not seen.st_mode & 0o022 or stat.S_ISLNK(seen.st_mode) or (above and seen.st_mode & stat.S_ISVTX)
+            if seen.st_uid != 0 or not closed:
                 raise Unavailable(
                     "code_unsafe",
                     f"root is to run {path}, and {name} can be changed by another account",
                     "install Bascule as root, such as below /opt, and run host install from there",
                 )
+
+
+def _below(path: str) -> Iterator[str]:
+    """Yield a path and what is in it, but another Python's packages, which ours does not look at."""
+    yield path
+    for folder, folders, files in os.walk(path):
+        if Path(path).name.startswith("python"):
+            folders[:] = [name for name in folders if name not in _NOT_OURS]
+        for name in (*folders, *files):
+            yield f"{folder}/{name}"
 
 
 def _added(text: str, name: str, line: str) -> str:

@@ -65,7 +65,6 @@ PrivateMounts=yes
 {engine}
 # The kernel.
 ProtectClock=yes
-ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
@@ -76,7 +75,7 @@ RestrictSUIDSGID=yes
 NoNewPrivileges=yes
 # The gateway speaks to hosts that policy names; bubblewrap raises a box's own loopback by netlink.
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-# Boxes are made of these; what is missing is the clock.
+# Boxes are made of these, and each has a host name of its own (so no ProtectHostname); what is missing is the clock.
 RestrictNamespaces=cgroup ipc mnt net pid user uts
 SystemCallArchitectures=native
 SystemCallFilter=@system-service @mount {calls}
@@ -94,7 +93,7 @@ _NO_ENGINE = """\
 InaccessiblePaths=-/run/docker.sock -/run/containerd
 """
 
-_CALLS = ("landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp")
+_CALLS = ("landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp", "sethostname")
 """System calls besides the groups of ``systemd-analyze syscall-filter`` that making boxes takes."""
 
 
