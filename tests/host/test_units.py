@@ -73,6 +73,16 @@ def test_the_engine_is_out_of_reach_unless_policy_names_it() -> None:
     assert "InaccessiblePaths" not in service_unit("/opt/b", docker=True, proxy=False)
 
 
+def test_what_boxes_need_is_not_taken_away() -> None:
+    """Under systemd 252 neither the gateway nor a box starts with these: openat2 and sethostname are refused then."""
+    unit = service_unit("/opt/b", docker=False, proxy=False)
+    settings = {line.partition("=")[0] for line in unit.splitlines()}
+    assert settings.isdisjoint({"RestrictSUIDSGID", "ProtectHostname", "ProtectControlGroups", "PrivateUsers"})
+    allowed = re.findall(r"^SystemCallFilter=(.*)$", unit, re.MULTILINE)[0].split()
+    assert {"@system-service", "@mount", "sethostname", "seccomp", "landlock_restrict_self"} <= set(allowed)
+    assert value(unit, "Type") == "notify"
+
+
 def test_rights_are_named_for_what_needs_them() -> None:
     bare = set(capabilities(docker=False, proxy=False))
     assert "CAP_SYS_ADMIN" in bare

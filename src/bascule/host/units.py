@@ -71,8 +71,8 @@ ProtectKernelTunables=yes
 KeyringMode=private
 LockPersonality=yes
 RestrictRealtime=yes
-RestrictSUIDSGID=yes
 NoNewPrivileges=yes
+# Not RestrictSUIDSGID: it takes openat2 away, by which files are opened without following links.
 # The gateway speaks to hosts that policy names; bubblewrap raises a box's own loopback by netlink.
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 # Boxes are made of these, and each has a host name of its own (so no ProtectHostname); what is missing is the clock.
