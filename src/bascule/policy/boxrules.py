@@ -184,7 +184,7 @@ def _raw_bridge(network: str, backend: Backend, agent: str, document: Document, 
     if backend is not Backend.DOCKER:
         problem = "unsafe_bridge is a network of the docker backend"
         raise _refuse(document, (*path, "network"), problem, "use proxy, or set sandbox.backend to docker")
-    detail = f"{agent}: its boxes reach the network without the proxy: no host rule holds, and nothing is recorded"
+    detail = f"{agent}: a network without the proxy, where no host rule holds; none is made, so its programs do not run"
     yield Finding("sandbox.unsafe_bridge", Severity.CRITICAL, detail, "set sandbox.network to proxy")
 
 

@@ -34,6 +34,23 @@ def check_ways(request: PipelineRequest, way: WayOut | None) -> None:
             raise Unavailable("way_closed", "no proxy answers for boxes here", "start the gateway")
 
 
+def refuse_raw_bridge(network: str) -> None:
+    """Refuse programs of an agent whose policy wants a network without the proxy: none is made, and none is pretended.
+
+    Args:
+        network: the agent's ``sandbox.network``.
+
+    Raises:
+        Unavailable: ``unsafe_bridge_missing``.
+    """
+    if network == "unsafe_bridge":
+        raise Unavailable(
+            "unsafe_bridge_missing",
+            "no raw bridge is made here, so its programs do not run",
+            "set sandbox.network to proxy",
+        )
+
+
 class Attendance:
     """One listener on its way here. Use as a context, which closes whatever was not taken over."""
 

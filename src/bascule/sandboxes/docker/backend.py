@@ -24,7 +24,7 @@ from bascule.core.paths import shown
 from bascule.core.policy import AgentPolicy
 from bascule.core.ports import Files, WayOut
 from bascule.core.posture import Posture
-from bascule.sandboxes.attendance import Attendance, check_ways
+from bascule.sandboxes.attendance import Attendance, check_ways, refuse_raw_bridge
 from bascule.sandboxes.bound import bound, is_bare, standing_mounts
 from bascule.sandboxes.bubblewrap.pipeline import Pipeline
 from bascule.sandboxes.docker.leftovers import clear_places, is_lost, remove_unknown
@@ -102,6 +102,7 @@ class DockerBoxes:
         Raises:
             Unavailable: the container or a program in it cannot be had; nothing ran.
         """
+        refuse_raw_bridge(self._policy(request.key.agent).sandbox.network)
         check_ways(request, self._way if self._has_way(request.key.agent) else None)
         mounts = tuple(dict.fromkeys(mount for run in request.runs for mount in run.mounts))
         tools = await self._client.tools(request.key.agent)
