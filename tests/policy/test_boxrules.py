@@ -139,3 +139,9 @@ def test_a_single_uid_is_allowed_by_a_key_that_says_unsafe(said: Any, allowed: b
     assert box(said).unsafe_single_uid is allowed
     named = checks({"agents": {"list": [{"id": "a", "sandbox": said}]}})
     assert {check for check in named if "single_uid" in check} == found
+
+
+def test_a_workspace_root_elsewhere_is_not_believed_in() -> None:
+    for said, odd in (("/h/agents/a/", False), ("/Users/bruba/agents/a", True)):
+        found = checks({"agents": {"list": [{"id": "a", "sandbox": {"workspaceRoot": said}}]}})
+        assert ("sandbox.workspace_root" in found) is odd

@@ -110,12 +110,14 @@ def check(context: typer.Context, *, home: Home = None, as_json: AsJson = False)
     from bascule.app import rehearsal  # noqa: PLC0415 (for this group only)
     from bascule.core.finding import Severity  # noqa: PLC0415 (for this group only)
     from bascule.host.policy_files import load  # noqa: PLC0415 (as above)
+    from bascule.host.sources import lent_sources  # noqa: PLC0415 (as above)
 
     run = settle(context, home, as_json)
     loaded = load(run.home)
+    findings = (*loaded.findings, *lent_sources(loaded.policy))
     surprised = [_surprise(found) for found in rehearsal.surprises(loaded)]
-    good = not surprised and all(finding.severity < Severity.CRITICAL for finding in loaded.findings)
-    rows = [*surprised, *(_finding(found) for found in loaded.findings)]
+    good = not surprised and all(finding.severity < Severity.CRITICAL for finding in findings)
+    rows = [*surprised, *(_finding(found) for found in findings)]
     if run.sink.as_json:
         run.sink.json({"ok": good, "version": loaded.policy.version, "findings": rows})
     else:

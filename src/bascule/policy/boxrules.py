@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from bascule.core.confinement import Limits
 from bascule.core.errors import Malformed
 from bascule.core.finding import Finding, Severity
+from bascule.core.paths import normal
 from bascule.core.policy import Backend, DockerPolicy, SandboxPolicy
 from bascule.policy.json5 import Document, Path, dotted
 from bascule.policy.lending import Lines
@@ -151,6 +152,14 @@ def _mode(box: Sandbox, agent: str) -> Iterator[Finding]:
     if box.mode in ("all", "non-main") and box.backend is None:
         detail = f"{agent}: sandbox.backend is not said, so its boxes are bubblewrap's; mode itself chooses no backend"
         yield Finding("sandbox.backend_unsaid", Severity.INFO, detail, "set sandbox.backend to docker or bubblewrap")
+
+
+def workspace_root(box: Sandbox, agent: str, root: str) -> Iterator[Finding]:
+    """Yield what ``workspaceRoot`` does not do: it names the agent's directory, and nothing moves there."""
+    said = box.workspace_root
+    if said is not None and normal(said) != root:
+        detail = f"{agent}: sandbox.workspaceRoot names {said[:120]}, and the agent's directory is {root}"
+        yield Finding("sandbox.workspace_root", Severity.WARN, detail, f"write {root}, or remove it")
 
 
 def _single_uid(box: Sandbox, agent: str) -> Iterator[Finding]:

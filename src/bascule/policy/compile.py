@@ -17,7 +17,7 @@ from bascule.core.ids import AgentId
 from bascule.core.paths import Layout
 from bascule.core.policy import AgentPolicy, ModelProvider, Operator, Policy, Quota
 from bascule.policy.approvals_file import Approvals, read_approvals, rules_for
-from bascule.policy.boxrules import BoxSource, bind_lines, is_sandboxed, merged, sandbox_policy
+from bascule.policy.boxrules import BoxSource, bind_lines, is_sandboxed, merged, sandbox_policy, workspace_root
 from bascule.policy.egressplaces import own_places, refuse_own_places, unknown_agents
 from bascule.policy.egressrules import EgressSource, egress_policy
 from bascule.policy.execrules import Source, exec_policy
@@ -182,6 +182,7 @@ def _agent(agent: AgentId, entry: Entry, path: Path, given: _Given) -> tuple[Age
         *exec_findings,
         *box_findings,
         *bind_findings,
+        *workspace_root(merged(box), agent, root),
         *egress_findings,
         *tool_findings(compiled, shared, own, given.bundles, places),
     )

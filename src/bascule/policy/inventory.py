@@ -36,7 +36,6 @@ _NO_EFFECT: tuple[tuple[str, str], ...] = (
     ("workspace", "an agent's directory is agents/<id> in the home"),
     ("agentDir", "an agent's directory is agents/<id> in the home"),
     ("systemPromptOverride", "prompts come from files in prompts/<id>"),
-    ("sandbox.workspaceRoot", "an agent's directory is agents/<id> in the home"),
     ("sandbox.docker.memorySwap", "no box swaps, which is tighter than any number"),
     ("sandbox.docker.dangerouslyAllowExternalBindSources", "a source is judged by what it is, wherever it lies"),
     ("sandbox.docker.dangerouslyAllowReservedContainerTargets", "no mount hides what a box has of its own"),
