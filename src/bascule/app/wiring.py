@@ -207,10 +207,18 @@ async def open_house(ground: Ground) -> AsyncIterator[House]:
             finally:
                 await house.conversations.turns.stop()
                 await ground.ways.close()
-                await ground.boxes.stop(None)
+                await end_boxes(ground.boxes, ground.log)
                 await _close_record(ground, ledger)
         finally:
             database.close()
+
+
+async def end_boxes(boxes: Boxes, log: Callable[[str], None]) -> None:
+    """End every box; a backend that does not answer (a lost engine) keeps the ledger from being closed no more."""
+    try:
+        await boxes.stop(None)
+    except BasculeError as error:
+        log(f"boxes may still be there: {error}")
 
 
 async def _open_record(ground: Ground, ledger: Ledger) -> None:
