@@ -127,12 +127,12 @@ class Office(Answering, Doorkeeping):
         return portraits.detail(await self._agent(rules), rules, self._to.tools, list(sessions))
 
     async def _agent(self, rules: AgentPolicy) -> AgentRow:
-        missing = await self._to.snapshots.missing(rules)
+        contained = self._to.containment.reason(rules.id)
+        # A contained agent has no box to be measured.
+        missing = {} if contained else await self._to.snapshots.missing(rules)
         problems = [f"{need}: {why}" for need, why in sorted(missing.items())]
         problems += await self._to.snapshots.tolerated(rules)
-        return portraits.row(
-            rules, self._to.conversations.model(rules), self._to.tools, self._to.containment.reason(rules.id), problems
-        )
+        return portraits.row(rules, self._to.conversations.model(rules), self._to.tools, contained, problems)
 
     async def sessions_list(self, *, agent: str | None) -> list[SessionRow]:
         """See the protocol."""

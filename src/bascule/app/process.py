@@ -141,7 +141,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
         home=born.home,
         loaded=loaded,
         boxes=boxes,
-        programs=BoxPrograms(boxes.docker.look),
+        programs=BoxPrograms(boxes.look),
         pages=boxes,
         ways=ways,
         environment=os.environ,
@@ -162,6 +162,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
     uids = frozenset[int]() if table.single else frozenset(table.agents.values())
     try:
         async with open_house(ground) as house:
+            boxes.heed(house.containment.reason)
             server = Server(house.office, access, lambda: uids, _hello(ephemeral=ground.ephemeral))
             await _attend(born, _Open(house, server, surfaces, keeper), stopping)
     finally:

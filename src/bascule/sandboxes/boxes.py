@@ -1,13 +1,14 @@
 """Every agent's boxes by the backend its policy names: implements :class:`bascule.core.ports.Boxes`, and its ``Pages``.
 
-Stops: a call of an agent running in another backend's box than policy says. Moving an agent is a change of one key.
+Stops: a call of an agent running in another backend's box than policy says, and a contained agent having a box made
+for it by whoever only looks. Moving an agent is a change of one key.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
@@ -42,10 +43,18 @@ class RoutedBoxes:
         """
         self._agents = agents
         self._has_tidied = False
+        self._contained: Callable[[AgentId], str] = lambda _agent: ""
         self._bubblewrap = BubblewrapBoxes(client, agents, uids, gateway_uid, way, clock=clock)
         self.docker = DockerBoxes(client, agents, uids, gateway_uid, way, clock=clock)
 
+    def heed(self, contained: Callable[[AgentId], str]) -> None:
+        """Make no box for an agent that ``contained`` gives a reason for: asking, looking or measuring wakes no one."""
+        self._contained = contained
+
     def _of(self, agent: AgentId) -> BubblewrapBoxes | DockerBoxes:
+        why = self._contained(agent)
+        if why:
+            raise Unavailable("contained", f"{agent} is contained: {why}", f"run: bascule release {agent}")
         rules = self._agents.get(agent)
         if rules is None:
             raise Unavailable("agent_without_account", f"agent {agent} has no account here", "restart the gateway")
@@ -64,6 +73,11 @@ class RoutedBoxes:
     async def text(self, agent: AgentId, content: bytes, charset: str) -> str:
         """See :class:`bascule.core.ports.Pages`."""
         return await self._of(agent).text(agent, content, charset)
+
+    async def look(self, agent: AgentId, paths: Sequence[str]) -> tuple[str, str, bytes]:
+        """See :meth:`DockerBoxes.look`; the programs of other agents are those of this machine."""
+        self._of(agent)
+        return await self.docker.look(agent, paths)
 
     async def posture(self, agent: AgentId, *, fresh: bool = False) -> Posture:
         """See :class:`bascule.core.ports.Boxes`."""

@@ -77,6 +77,7 @@ class DockerBoxes:
         self._shelves: dict[str, Shelf] = {}
         self._watch = EngineWatch(client.containers, clock)
         self._turns: dict[Scope, asyncio.Lock] = {}
+        client.when_gone(self._let_go)
 
     async def files(self, key: BoxKey, mounts: tuple[Mount, ...] = ()) -> Files:
         """Return the container's warm file worker; with mounts, one in a container that ends after its first operation.
@@ -374,6 +375,11 @@ class DockerBoxes:
         if not clean:
             self._containers.pop(self._scope(container.key), None)
             await self._end(container)
+
+    def _let_go(self) -> None:
+        """End every container without the warden's help: nothing runs that nobody could look at or remove."""
+        for container in (*self._containers.values(), *self._alone):
+            container.line.close()
 
     def _close(self, container: Working) -> None:
         if container.files is not None:

@@ -98,6 +98,7 @@ class WardenClient:
         self._state = _State()
         self._next = 1
         self._sending = asyncio.Lock()
+        self._mourners: list[Callable[[], None]] = []
 
     @staticmethod
     def attach(connection: socket.socket) -> WardenClient:
@@ -128,6 +129,10 @@ class WardenClient:
         """Let go of the warden, which then kills every box and ends."""
         if not self._state.closed:
             self._lost()
+
+    def when_gone(self, then: Callable[[], None]) -> None:
+        """Have ``then`` called once the warden is gone, in the loop."""
+        self._mourners.append(then)
 
     async def start(self, request: StartWorker, stream: int) -> RunningBox:
         """Start a file worker whose socket is ``stream``; the descriptor stays the caller's.
@@ -320,6 +325,8 @@ class WardenClient:
             if not done.done():
                 done.set_result(self.cut_short())
         self._state.exits.clear()
+        for then in self._mourners:
+            then()
 
 
 def _resolve(ready: asyncio.Future[None]) -> None:
