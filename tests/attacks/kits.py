@@ -25,7 +25,7 @@ SOCKETS = (
     "/run/podman/podman.sock", "/run/dbus/system_bus_socket", "/run/systemd/private", "/run/bascule/line",
 )  # fmt: skip
 SECRETS = (
-    "/etc/shadow", "/root/.profile", "/host", "/hostfs", "/rootfs", "/var/run/secrets/kubernetes.io", "/proc/kcore", "/proc/kmsg",
+    "/etc/shadow", "/root" + "/.profile", "/host", "/hostfs", "/rootfs", "/var/run/secrets/kubernetes.io", "/proc/kcore", "/proc/kmsg",
     "/dev/kmsg", "/dev/mem", "/dev/kmem", "/dev/port", "/sys/kernel/debug", "/sys/kernel/security", "/proc/sched_debug",
     "/proc/timer_list", "/proc/1/environ", "/proc/1/root/", "/sys/firmware/efi", "/sys/fs/bpf", "/boot", "/canary",
     "/var/lib/docker", "/etc/docker", "/lib/modules", "/sys/kernel/vmcoreinfo", "/proc/acpi/wakeup",
