@@ -222,6 +222,7 @@ def test_data_stays_unless_everything_goes(root: Path) -> None:
     install(root)
     (root / "var/lib/bascule/state").mkdir()
     (root / "var/lib/bascule/state/bascule.db").write_text("rows")
+    (root / "var/lib/bascule/accounts.json").write_text("{}")
     for name in ("var/log/bascule/gateway.log", "var/log/bascule/gateway.log.1.gz", "run/bascule/lock"):
         (root / name).write_text("")
     uninstall(root)
@@ -229,9 +230,11 @@ def test_data_stays_unless_everything_goes(root: Path) -> None:
     assert kept == before
     assert (root / "var/lib/bascule/state/bascule.db").read_text() == "rows"
     assert State.SAME in install(root)
-    uninstall(root, purge=True)
-    # That directory was there before the second installation, so it is what was there before.
+    uninstall(root)
     assert (root / "var/lib/bascule/state/bascule.db").exists()
+    install(root)
+    uninstall(root, purge=True)
+    assert tree(root) == before
 
 
 def test_purging_follows_no_link_out_of_the_data(root: Path) -> None:

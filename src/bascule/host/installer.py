@@ -20,6 +20,7 @@ from typing import Final
 
 from bascule.core.errors import NotPermitted, Unavailable
 from bascule.host import tables
+from bascule.host.accounts import TABLE
 from bascule.host.install_plan import (
     Account,
     Action,
@@ -95,6 +96,8 @@ class Installer:
             for one in standings:
                 if one.state in {State.MAKE, State.REPLACE}:
                     self._step(record, one)
+                elif self._was_ours(one.action) and key(one.action) not in record.made:
+                    record.add(one.action)
             return standings
 
     def _step(self, record: Record, one: Standing) -> None:
@@ -107,6 +110,10 @@ class Installer:
         self._machine.reached(f"recorded {describe(action)}")
         self._make(action)
         self._machine.reached(f"made {describe(action)}")
+
+    def _was_ours(self, action: Action) -> bool:
+        """True for the data that an undone installation left, which is this one's to remove with everything."""
+        return isinstance(action, Directory) and action.data and self._machine.path(action.path + "/" + TABLE).is_file()
 
     def _make(self, action: Action) -> None:
         match action:
