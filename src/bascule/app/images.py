@@ -15,10 +15,14 @@ from bascule.core.errors import Malformed, Unavailable
 from bascule.sandboxes.docker import record
 from bascule.sandboxes.docker.build import debian_image, fetched_image
 from bascule.sandboxes.docker.engine import Engine
+from bascule.sandboxes.docker.trying import try_python
 from bascule.sandboxes.warden.config import engine_socket
 
-_LOAD_SECONDS = 600.0
+_LOAD_SECONDS = 3600.0
 """A registry may be slow, and an import unpacks two hundred megabytes."""
+
+_WAIT_SECONDS = 120.0
+"""Of silence; an engine that fetches says how far it is every moment."""
 
 
 def make(home: Path, name: str, mirror: str) -> record.Image:
@@ -31,16 +35,17 @@ def make(home: Path, name: str, mirror: str) -> record.Image:
 
     Raises:
         Malformed: no name of an image, or a record that does not parse.
-        Unavailable: no home, no engine, no builder, or the build failed.
+        Unavailable: no home, no engine, no builder, the build failed, or no container could start from what came.
     """
     if not record.is_name(name):
         raise Malformed("image_name", f"{name[:100]!r} is no name of an image")
     if not home.is_dir():
         raise Unavailable("home_missing", f"there is no home at {home}", "make one with: bascule init")
     images = dict(_recorded(home))
-    engine = Engine(engine_socket(os.environ.get("DOCKER_HOST", "")), _LOAD_SECONDS)
+    engine = Engine(engine_socket(os.environ.get("DOCKER_HOST", "")), _LOAD_SECONDS, _WAIT_SECONDS)
     engine.version()
     made = debian_image(engine, name, mirror) if name == record.DEFAULT_IMAGE else fetched_image(engine, name)
+    try_python(engine, name, made.id)
     _write(home, images | {name: made})
     return made
 

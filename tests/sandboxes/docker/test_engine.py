@@ -9,7 +9,7 @@ import pytest
 from tests.sandboxes.docker.engines import VERSION, answer, pretended, version
 
 from bascule.core.errors import Unavailable
-from bascule.sandboxes.docker.engine import Engine
+from bascule.sandboxes.docker.engine import Engine, split_name
 
 TOO_OLD = b'{"message":"client version 1.51 is too old. Minimum supported API version is 1.60, please upgrade"}'
 
@@ -77,3 +77,17 @@ def test_what_was_made_is_returned_with_its_warnings(tmp_path: Path) -> None:
     with pretended(tmp_path, [VERSION, answer(made, 201)]) as (path, asked):
         assert Engine(path).create("n", {"Image": "x"}) == ("f" * 64, ("no swap",))
     assert asked[1].endswith(b'{"Image": "x"}')
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("box", ("box", "latest")),
+        ("box:1", ("box", "1")),
+        ("host:5000/a/box", ("host:5000/a/box", "latest")),
+        ("host:5000/a/box:2", ("host:5000/a/box", "2")),
+        ("host:5000/box@sha256:00", ("host:5000/box", "sha256:00")),
+    ],
+)
+def test_a_name_is_split_where_its_tag_begins(name: str, split: tuple[str, str]) -> None:
+    assert split_name(name) == split

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from bascule.core.errors import Malformed, Unavailable
-from bascule.sandboxes.docker.engine import Engine
+from bascule.sandboxes.docker.engine import Engine, split_name
 from bascule.sandboxes.docker.record import Image
 
 SUITE = "bookworm"
@@ -62,7 +62,12 @@ def fetched_image(engine: Engine, name: str) -> Image:
     Raises:
         Unavailable: it cannot be had.
     """
-    return Image(engine.pull(name), "registry")
+    identity = engine.pull(name)
+    found = engine.image(identity)
+    digests = found.get("RepoDigests") if found is not None else None
+    repository = split_name(name)[0].rpartition("/")[2]
+    pinned = [str(one) for one in digests if f"{repository}@" in str(one)] if isinstance(digests, list) else []
+    return Image(identity, f"registry: {pinned[0] if pinned else name}"[:300])
 
 
 def _run(words: list[str]) -> None:

@@ -8,43 +8,32 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
+import re
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
 from bascule.core.canonical import Json
 from bascule.core.errors import Unavailable
+from bascule.sandboxes.docker.wire import exchange
 
 OLDEST, NEWEST = (1, 41), (1, 51)
 """Versions of the engine's language this was written for; within them the engine's own is used."""
 
-_LARGEST_ANSWER = 4 << 20
 _FIRST_SECONDS = 4.0
+_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}", re.ASCII)
 _GONE = frozenset({304, 404, 409})
 """Already stopped, already gone, being removed."""
-
-
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: str, seconds: float) -> None:
-        super().__init__("localhost", timeout=seconds)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 class Engine:
     """One engine; every request has a connection of its own."""
 
-    def __init__(self, path: str, seconds: float = 10.0) -> None:
-        """Use the socket at ``path``; ``seconds`` bounds every wait for it."""
+    def __init__(self, path: str, seconds: float = 10.0, wait_seconds: float | None = None) -> None:
+        """Use the socket at ``path``; ``seconds`` bounds every request, ``wait_seconds`` each silence in one."""
         self._path = path
         self._seconds = seconds
+        self._wait_seconds = seconds if wait_seconds is None else wait_seconds
         self._prefix = ""
         self._newest = ""
 
@@ -74,8 +63,11 @@ class Engine:
 
     def create(self, name: str, body: Mapping[str, Json]) -> tuple[str, tuple[str, ...]]:
         """Make a container and return its id and what the engine warned of."""
-        made = self._ask("POST", f"/containers/create?{urlencode({'name': name})}", body)
-        return str(made["Id"]), tuple(str(line) for line in made.get("Warnings") or ())
+        made = _mapping(self._ask("POST", f"/containers/create?{urlencode({'name': name})}", body))
+        warnings = made.get("Warnings")
+        if not _is_id(made.get("Id")):
+            raise _senseless()
+        return str(made["Id"]), tuple(str(line) for line in warnings) if isinstance(warnings, list) else ()
 
     def start(self, container: str) -> None:
         """Start a container."""
@@ -89,18 +81,30 @@ class Engine:
         """Return every container, running or not, that has these labels."""
         filters = json.dumps({"label": [f"{name}={value}" for name, value in labels.items()]})
         found = self._ask("GET", f"/containers/json?{urlencode({'all': 'true', 'filters': filters})}")
-        return list(found)
+        if not isinstance(found, list) or not all(isinstance(row, Mapping) and _is_id(row.get("Id")) for row in found):
+            raise _senseless()
+        return found
+
+    def wait(self, container: str) -> int:
+        """Wait until a container has ended and return its exit status."""
+        status = _mapping(self._ask("POST", f"/containers/{quote(container, safe='')}/wait")).get("StatusCode")
+        if not isinstance(status, int):
+            raise _senseless()
+        return status
 
     def load(self, archive: BinaryIO, name: str) -> str:
         """Make an image of the root tree in a tar archive and return its id."""
-        repository, _, tag = name.partition(":")
-        query = urlencode({"fromSrc": "-", "repo": repository, "tag": tag or "latest"})
-        status, content = self._exchange("POST", f"{self._base()}/images/create?{query}", archive)
+        repository, tag = split_name(name)
+        query = urlencode({"fromSrc": "-", "repo": repository, "tag": tag})
+        status, content = self._exchange("POST", f"{self._base()}/images/create?{query}", archive, lines=True)
         return self._named(status, content, name)
 
     def pull(self, name: str) -> str:
         """Fetch an image from its registry and return its id."""
-        status, content = self._exchange("POST", f"{self._base()}/images/create?{urlencode({'fromImage': name})}", None)
+        # Without a tag an engine fetches all there are.
+        repository, tag = split_name(name)
+        query = urlencode({"fromImage": repository, "tag": tag})
+        status, content = self._exchange("POST", f"{self._base()}/images/create?{query}", None, lines=True)
         return self._named(status, content, name)
 
     def _named(self, status: int, content: bytes, name: str) -> str:
@@ -110,6 +114,8 @@ class Engine:
         found = self.image(name)
         if found is None:
             raise Unavailable("image_missing", f"Docker took {name[:100]} and does not have it")
+        if not _is_id(found.get("Id")):
+            raise _senseless()
         return str(found["Id"])
 
     def _found(self, path: str) -> Mapping[str, Any] | None:
@@ -118,7 +124,7 @@ class Engine:
             return None
         if status != 200:
             raise _refused(status, content)
-        return dict(_read(content))
+        return _mapping(_read(content))
 
     def _ask(
         self, method: str, path: str, body: Mapping[str, Json] | None = None, accept: frozenset[int] = frozenset()
@@ -146,24 +152,29 @@ class Engine:
         self.version()
         return self._prefix
 
-    def _exchange(self, method: str, path: str, body: Mapping[str, Json] | BinaryIO | None) -> tuple[int, bytes]:
-        connection = _Connection(self._path, self._seconds)
-        headers = {"Host": "docker", "Content-Type": "application/json", "Connection": "close"}
-        content: Any = json.dumps(body).encode() if isinstance(body, Mapping) else body
-        if content is not None and not isinstance(content, bytes):
-            headers |= {"Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"}
+    def _exchange(
+        self, method: str, path: str, body: Mapping[str, Json] | BinaryIO | None, *, lines: bool = False
+    ) -> tuple[int, bytes]:
+        content = json.dumps(body).encode() if isinstance(body, Mapping) else body
+        target = (self._path, self._seconds, min(self._seconds, self._wait_seconds))
         try:
-            connection.request(method, path, content, headers, encode_chunked="Transfer-Encoding" in headers)
-            answer = connection.getresponse()
-            read = answer.read(_LARGEST_ANSWER + 1)
-            self._newest = answer.getheader("Api-Version", "")
+            status, headers, read = exchange(target, method, path, content, lines=lines)
         except (OSError, http.client.HTTPException) as error:
             raise _unreachable(self._path, error) from None
-        finally:
-            connection.close()
-        if len(read) > _LARGEST_ANSWER:
-            raise Unavailable("docker_answer", "Docker's answer is too long")
-        return answer.status, read
+        except ValueError:
+            raise Unavailable("docker_answer", "Docker's answer is too long") from None
+        self._newest = headers.get("api-version", "")
+        return status, read
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Return an image's repository and its tag or digest; ``latest`` where neither is named."""
+    repository, at, digest = name.partition("@")
+    if at:
+        return repository, digest
+    head, slash, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    return head + slash + last, tag or "latest"
 
 
 def _unreachable(path: str, error: Exception) -> Unavailable:
@@ -189,7 +200,21 @@ def _read(content: bytes) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
-        raise Unavailable("docker_answer", "Docker's answer makes no sense") from None
+        raise _senseless() from None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _senseless()
+    return value
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def _senseless() -> Unavailable:
+    return Unavailable("docker_answer", "Docker's answer makes no sense")
 
 
 def _parsed(text: str) -> tuple[int, int]:

@@ -56,6 +56,9 @@ from bascule.sandboxes.warden.tightening import Source, tighten
 
 _REMOVAL_SECONDS = 15.0
 _SCRATCH_BYTES = 64 << 20
+_ENDED = Unavailable(
+    "container_ended", "the container ended at once; is there a Python 3.11 in its image?", "bascule sandbox build"
+)
 _CODE = (
     ("", "sandboxes/worker"),
     ("/../resident", "sandboxes/resident"),
@@ -156,9 +159,11 @@ class Containers:
             try:
                 engine.start(made)
                 return {"container": made, **self._finish(engine, made, wanted, (sources, secrets_in(granted)), way)}
-            except BaseException:
+            except BaseException as error:
                 with contextlib.suppress(BasculeError):
                     engine.remove(made)
+                if isinstance(error, Unavailable) and error.code == _ENDED.code:
+                    raise _ENDED from None  # wherever that was noticed
                 raise
         finally:
             for source in sources:
@@ -218,7 +223,7 @@ class Containers:
         state = found.get("State", {}) if found else {}
         pid = state.get("Pid") if isinstance(state, Mapping) else 0
         if not isinstance(pid, int) or pid <= 0:
-            raise Unavailable("container_ended", "the container ended at once; is there a Python 3.11 in its image?")
+            raise _ENDED
         process = self._process(pid)
         try:
             tighten(process, *seen, wanted.uid)
