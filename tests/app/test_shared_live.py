@@ -102,6 +102,19 @@ def test_the_repository_is_read_by_whom_it_is_lent_and_written_by_nobody(house: 
     assert codes(house.run(f"cat {named}", agent=GURU)) == {"path_not_bound"}
 
 
+def test_no_interpreter_runs_what_another_agent_may_change(house: Living) -> None:
+    script = "#!/bin/sh\necho said\n"
+    for path in ("workspace/say.sh", "/workspaces/shared/packets/say.sh"):
+        assert effect(house.call("write", {"path": path, "content": script})) == "allow"
+    (house.home / "shared" / "repo" / "say.sh").write_text(script)
+    packets = spellings(house, "shared/packets/say.sh")
+    for path in ("workspace/say.sh", "/workspaces/shared/repo/say.sh"):
+        assert effect(house.run(f"sh {path}")) == "ask", path
+    for path in packets:
+        for command in (f"sh {path}", f"sh < {path}"):
+            assert (effect(house.run(command)), codes(house.run(command))) == ("deny", {"exec_script_lent"}), command
+
+
 def test_errors_and_records_show_the_operators_path(house: Living) -> None:
     missing = house.call("read", {"path": "/workspaces/shared/packets/none.md"})
     assert f"{house.home}/shared/packets/none.md" in json.dumps(missing)

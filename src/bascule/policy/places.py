@@ -11,7 +11,7 @@ APPROVALS_NAME = "exec-approvals.json"
 CARRIED = frozenset(
     {
         "$schema", "agents", "tools", "operators", "models", "approvals", "quota", "examples", "security", "session",
-        "channels", "bindings", "gateway", "egress",
+        "channels", "bindings", "gateway", "peers", "egress",
     }
 )  # fmt: skip
 """Sections a compiled policy carries by itself; others need a part of the program that says it reads them."""

@@ -16,7 +16,7 @@ from bascule.core.errors import Malformed
 from bascule.core.interpreters import Source, text_of
 from bascule.core.label import Confidentiality, Integrity, Label
 from bascule.core.outcome import Outcome
-from bascule.core.paths import BOX_ROOT, Zone, locate, respelled
+from bascule.core.paths import BOX_ROOT, Place, Zone, is_within, locate, respelled
 from bascule.core.plan import Command, Connector, Plan, Step
 from bascule.core.policy import AgentPolicy
 from bascule.core.ports import Boxes, Programs
@@ -70,6 +70,7 @@ class Exec:
             script = _script(command)
             place = locate(script, policy.layout) if script else None
             if place is not None and place.zone in _REACHED:
+                _refuse_lent(command, place, policy)
                 found = await (await self._boxes.files(key)).identify(place.box)
                 if not found:
                     # Some look for it under other names then (node x runs x.js), which nobody would have looked at.
@@ -110,6 +111,17 @@ class Exec:
     def card(self, call: Call, policy: AgentPolicy) -> tuple[str, ...]:
         """What the operator is shown."""
         return card(call, policy)
+
+
+def _refuse_lent(command: Command, place: Place, policy: AgentPolicy) -> None:
+    """Refuse a script that another agent, whom nothing holds still, may change between the last look and the run.
+
+    Raises:
+        Malformed: ``exec_script_lent``; but what lies in the home's ``shared/repo`` no agent writes.
+    """
+    if place.zone in {Zone.BIND, Zone.BIND_WRITABLE} and not is_within(place.host, f"{policy.layout.home}/shared/repo"):
+        detail = f"{command.argv[0]} is to run {place.host}, which lies where another agent may write"
+        raise Malformed("exec_script_lent", detail, "copy it below workspace/ first, or keep it in shared/repo")
 
 
 def _script(command: Command) -> str:
