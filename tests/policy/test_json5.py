@@ -139,6 +139,14 @@ def test_both_readers_accept_the_same_texts(text: str) -> None:
         mine = plain(read(text, "f").value)
     except Malformed as refused:
         known = [word for word in ("already stands", "too large", "surrogate") if word in refused.message]
+        # The oracle passes over an underscore in a number, which JSON5 does not know.
+        known += ["_"] if "_" in text and "is not a number" in refused.message else []
     else:
         known = ["agreed"] if _same(mine, other) else []
     assert known
+
+
+@pytest.mark.parametrize("text", ["1_", "1_0", "0x_1", "1_.0", ".1_", "1e1_", "-_1"])
+def test_no_number_has_an_underscore(text: str) -> None:
+    with pytest.raises(Malformed):
+        read(text, "f")
