@@ -9,10 +9,12 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import tarfile
+import tempfile
 import time
 from http.client import HTTPConnection
 from pathlib import Path
@@ -66,6 +68,8 @@ class SecondEngine:
         self.folder = folder
         self.data = data if data is not None else folder / "data"
         self.socket = folder / "sock"
+        # Its containerd's socket lies here, whose whole path may be no longer than 107 bytes.
+        self.run = Path(tempfile.mkdtemp(prefix="bascule-engine-"))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -75,21 +79,22 @@ class SecondEngine:
     def start(self) -> None:
         """Start it and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for stale in (self.folder / "pid", self.folder / "run" / "containerd" / "containerd.pid"):
+        for stale in (self.folder / "pid", self.run / "containerd" / "containerd.pid"):
             stale.unlink(missing_ok=True)
         words = [
-            "dockerd", "--data-root", str(self.data), "--exec-root", str(self.folder / "run"),
+            "dockerd", "--data-root", str(self.data), "--exec-root", str(self.run),
             "--pidfile", str(self.folder / "pid"), "--host", f"unix://{self.socket}", "--bridge=none",
             "--iptables=false", "--ip6tables=false",
         ]  # fmt: skip
-        with open(self.folder / "log", "ab") as log:
-            self._process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
         deadline = time.monotonic() + SECONDS
         while not self.answers():
-            assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
             assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
+            if self._process is None or self._process.poll() is not None:
+                # An engine gives its containerd a few seconds; on a busy machine that may be too few.
+                with open(self.folder / "log", "ab") as log:
+                    self._process = subprocess.Popen(
+                        words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                    )
             time.sleep(0.05)
 
     def answers(self) -> bool:
@@ -104,7 +109,7 @@ class SecondEngine:
 
     def _mine(self) -> list[int]:
         """Whatever names our folder on its command line, besides the engine itself."""
-        mark = str(self.folder).encode()
+        mark = str(self.run).encode()
         own = self._process.pid if self._process is not None else 0
         return [
             pid
@@ -142,9 +147,12 @@ class SecondEngine:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         with open("/proc/self/mounts", encoding="utf-8") as mounts:
-            under = [line.split()[1] for line in mounts if line.split()[1].startswith(f"{self.folder}/")]
+            under = [
+                line.split()[1] for line in mounts if line.split()[1].startswith((f"{self.folder}/", f"{self.run}/"))
+            ]
         for place in sorted(under, reverse=True):
             subprocess.run(["/usr/bin/umount", "-l", place], check=False, capture_output=True)
+        shutil.rmtree(self.run, ignore_errors=True)
 
     def load(self, root: Path, name: str = DEFAULT_IMAGE) -> str:
         """Give it an image and return its id."""

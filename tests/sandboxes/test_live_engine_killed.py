@@ -213,4 +213,4 @@ def test_its_disk_is_full(tmp_path: Path, root: Path) -> None:
             assert [found["Id"] for found in Engine(str(engine.socket)).containers({})] == []
     finally:
         engine.end()
-        subprocess.run(["/usr/bin/umount", "-l", str(data)], check=False)
+        subprocess.run(["/usr/bin/umount", "-l", str(data)], check=False, capture_output=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,17 @@ def test_what_was_made_is_returned_with_its_warnings(tmp_path: Path) -> None:
 )
 def test_a_name_is_split_where_its_tag_begins(name: str, split: tuple[str, str]) -> None:
     assert split_name(name) == split
+
+
+def test_a_gateway_does_not_even_load_what_speaks_to_an_engine() -> None:
+    code = (
+        "import sys, {}; from bascule.sandboxes.docker import record;"
+        "print([name for name in sys.modules if name.startswith('bascule.') and name.endswith(('engine', 'wire', 'build'))"
+        " and '.docker.' in name])"
+    )
+    loaded = [
+        subprocess.run([sys.executable, "-c", code.format(module)], capture_output=True, text=True, check=True).stdout
+        for module in ("bascule.app.process", "bascule.sandboxes.warden.containers")
+    ]
+    assert loaded[0] == "[]\n"
+    assert "bascule.sandboxes.docker.engine" in loaded[1], "the warden does"
