@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import subprocess
 import time
 from collections.abc import Iterator
@@ -185,3 +186,34 @@ def warden_of(ground: Ground) -> int:
     """The warden's pid on the host: the oldest process that names the home in its command line."""
     found = plain("/usr/bin/pgrep", "-of", f"warden.process.*{ground.home}").stdout.split()
     return int(found[0])
+
+
+def test_a_warden_short_of_descriptors_refuses_and_leaves_nothing_running(tmp_path: Path) -> None:
+    async def attempt(boxed: Boxed) -> str:
+        try:
+            await boxed.run("sleep", "0")
+        except BasculeError as refused:
+            return refused.code
+        return "ran"
+
+    async def body(boxed: Boxed) -> list[str]:
+        assert await attempt(boxed) == "ran"
+        warden = warden_of(boxed.ground)
+        before = resource.prlimit(warden, resource.RLIMIT_NOFILE)
+        used = max(int(name) for name in os.listdir(f"/proc/{warden}/fd"))
+        found = []
+        for most in range(8, used + 2):
+            resource.prlimit(warden, resource.RLIMIT_NOFILE, (most, before[1]))
+            found.append(await attempt(boxed))
+        resource.prlimit(warden, resource.RLIMIT_NOFILE, before)
+        return [*found, await attempt(boxed)]
+
+    with grounded(tmp_path / "home", "root") as made:
+        found = within(made, body)
+        assert found[-1] == "ran"
+        assert {"box_order", "ran"} <= set(found[:-1]), found
+        deadline = time.monotonic() + 5
+        words = ("/usr/bin/pgrep", "-U", str(made.uids[ONE]))
+        while (left := plain(*words).stdout) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert left == b""

@@ -25,6 +25,8 @@ LONGEST_SECONDS = 25
 
 _MOST_DESCRIPTORS = 4096
 _LARGEST = 1 << 20
+_MOST = 64
+"""Errands at once: a gateway that was taken over cannot have this process fork until nothing is left to fork with."""
 
 
 @dataclass(slots=True)
@@ -56,7 +58,10 @@ class Errands:
 
         Raises:
             OSError: no process can be made.
+            Unavailable: as many are under way as may be.
         """
+        if len(self._running) >= _MOST:
+            raise Unavailable("box_too_many", f"{_MOST} containers are being asked for or looked at")
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
             pid = os.fork()

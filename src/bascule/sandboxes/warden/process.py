@@ -7,6 +7,7 @@ but an answer; it never stops the loop.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -226,50 +227,48 @@ class Warden:
             sharing = [box for box in self._boxes.values() if self._config.single or box.agent == request.agent]
             processes = _OWN_PROCESSES * (1 + len(sharing) + self._config.single)
             pids_limit = request.limits.pids + processes
-        status, report = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        order = Order(
-            wanted.stage,
-            mounts,
-            wanted.command,
-            self._config.bubblewrap,
-            wanted.agent.uid,
-            self._config.single,
-            request.limits,
-            processes,
-            wanted.streams,
-            wanted.block,
-            wanted.way,
-            report,
-        )
-        try:
-            give_order(spare, order)
-        except OSError as error:
-            os.close(status)
-            self._spares.discard(spare)
-            raise Unavailable("box_order", f"a box cannot get its order: {os.strerror(error.errno or 0)}") from None
-        finally:
-            os.close(report)
+        # The order comes last: whatever fails before it ends a process that has not begun.
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._spares.discard, spare)
+            try:
+                status, report = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+                undo.callback(os.close, status)
+                with os.fdopen(report, "wb", 0):
+                    pidfd = os.pidfd_open(spare.pid)
+                    undo.callback(os.close, pidfd)
+                    for descriptor in (pidfd, status):
+                        self._poll.register(descriptor, select.EPOLLIN)
+                    give_order(spare, self._ordered(request, wanted, mounts, processes, report))
+            except OSError as error:
+                why = os.strerror(error.errno or 0)
+                raise Unavailable("box_order", f"a box cannot get its order: {why}") from None
+            undo.pop_all()
         self._made += 1
         now = time.monotonic()
-        runs = isinstance(request, RunProgram)
         box = Box(
             number=self._made,
             request=request.id,
             agent=request.agent,
             pid=spare.pid,
-            pidfd=os.pidfd_open(spare.pid),
+            pidfd=pidfd,
             status=status,
             view=mount_namespace(spare.pid),
             group=spare.group,
             memory_limit=memory_limit,
             pids_limit=pids_limit,
             made=now,
-            deadline=now + request.limits.wall_seconds if runs else float("inf"),
+            deadline=now + request.limits.wall_seconds if isinstance(request, RunProgram) else float("inf"),
         )
-        self._boxes[box.number] = box
-        for descriptor in (box.pidfd, box.status):
-            self._by_descriptor[descriptor] = box
-            self._poll.register(descriptor, select.EPOLLIN)
+        self._boxes[box.number] = self._by_descriptor[pidfd] = self._by_descriptor[status] = box
+
+    def _ordered(
+        self, request: StartWorker | RunProgram, wanted: Wanted, mounts: list[OpenMount], processes: int, report: int
+    ) -> Order:
+        config = self._config
+        return Order(
+            wanted.stage, mounts, wanted.command, config.bubblewrap, wanted.agent.uid, config.single, request.limits,
+            processes, wanted.streams, wanted.block, wanted.way, report,
+        )  # fmt: skip
 
     def _on_box(self, box: Box, descriptor: int) -> None:
         if descriptor == box.status:
