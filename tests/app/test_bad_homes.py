@@ -78,7 +78,7 @@ SPOILT: dict[str, tuple[Callable[[Path], None], int, tuple[str, ...]]] = {
     "surprise": (policy(lambda text: text.replace('want: "ask"', 'want: "deny"', 1)), 2, ("wanted deny, got ask",)),
     "missing": (lambda home: (home / CONFIG).unlink(), 1, ("bascule init",)),
     "group may write": (lambda home: (home / CONFIG).chmod(0o664), 1, ("chmod go-w",)),
-    "allowlist all may write": (lambda home: (home / APPROVALS).chmod(0o646), 1, ("chmod go-w",)),
+    "allowlist all may write": (lambda home: (home / APPROVALS).chmod(0o646), 1, ("everybody", "config verify")),
     "link": (as_link, 1, ("symbolic link",)),
     "fifo": (as_fifo, 1, ("plain file",)),
     "linked run": (linked_run, 1, ("run is not a plain directory",)),

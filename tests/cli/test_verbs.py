@@ -187,12 +187,17 @@ def commands(app: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return found
 
 
+OF_THE_MACHINE = {("host", "install"), ("host", "uninstall"), ("host", "unit")}
+"""They are about the one installed home."""
+
+
 def test_every_verb_has_json_and_an_example() -> None:
     def walk(node: Any, words: tuple[str, ...]) -> list[tuple[str, ...]]:
         if hasattr(node, "commands"):
             return [found for name, child in node.commands.items() for found in walk(child, (*words, name))]
         options = {option for parameter in node.params for option in parameter.opts}
-        assert {"--json", "--home"} <= options, words
+        assert "--json" in options, words
+        assert "--home" in options or words in OF_THE_MACHINE, words
         assert node.epilog.startswith(f"Example: bascule {' '.join(words)}"), words
         assert node.help, words
         return [words]

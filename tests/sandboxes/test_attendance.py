@@ -109,6 +109,9 @@ def test_a_raw_bridge_is_refused_by_name_before_anybody_is_asked(tmp_path: Path,
 class Asked:
     """A warden that says so when it is asked."""
 
+    def when_gone(self, then: object) -> None:
+        """It never goes."""
+
     async def tools(self, agent: AgentId) -> str:
         raise Unavailable("asked", agent)
 

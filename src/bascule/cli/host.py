@@ -70,7 +70,6 @@ def install(  # noqa: PLR0913 (each is an option)
     if sink.as_json and (dry_run or yes):
         if dry_run:
             sink.json(_plan_json(found))
-            return
     else:
         _say_plan(sink, found)
     refuse(found)

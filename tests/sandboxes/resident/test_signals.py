@@ -37,4 +37,5 @@ def test_children_are_heard_and_programs_begin_afresh() -> None:
     blocked, ignored = (int(word, 16) for word in before.split())
     assert blocked == 1 << 16  # SIGCHLD
     assert ignored & 1 << 1  # SIGINT
-    assert [int(word, 16) for word in after.split()] == [0, 0]
+    library = 3 << 31  # the C library's own two, which nobody can set and a test's own parent may hand down ignored
+    assert [int(word, 16) & ~library for word in after.split()] == [0, 0]
