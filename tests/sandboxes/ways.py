@@ -45,26 +45,29 @@ class AnsweringWay:
         self.addresses.append(held.getsockname())
         self.networks.append(int.from_bytes(held.getsockopt(socket.SOL_SOCKET, 71, 8), "little"))  # SO_NETNS_COOKIE
         talks: set[asyncio.Task[None]] = set()
-        accepting = asyncio.ensure_future(self._accept(agent, held, talks))
+        loop = asyncio.get_running_loop()
+        # Not ``sock_accept``: cancelled at the wrong moment it forgets a connection that it has accepted already.
+        loop.add_reader(held, self._accept, agent, held, talks)
 
         def end() -> None:
             if held.fileno() >= 0:
                 self.ended += 1
-                asyncio.get_running_loop().remove_reader(held.fileno())
+                loop.remove_reader(held)
                 held.close()
-            for task in (accepting, *talks):
+            for task in tuple(talks):
                 task.cancel()
 
         return end
 
-    async def _accept(self, agent: AgentId, held: socket.socket, talks: set[asyncio.Task[None]]) -> None:
-        while True:
-            peer, _ = await asyncio.get_running_loop().sock_accept(held)
+    def _accept(self, agent: AgentId, held: socket.socket, talks: set[asyncio.Task[None]]) -> None:
+        with contextlib.suppress(OSError):
+            peer, _ = held.accept()
+            peer.setblocking(False)
             talk = asyncio.ensure_future(self._talk(agent, peer))
             talks.add(talk)
             talk.add_done_callback(talks.discard)
             # A task that is cancelled before it began never enters its own ``with``.
-            talk.add_done_callback(lambda _, peer=peer: peer.close())
+            talk.add_done_callback(lambda _: peer.close())
 
     async def _talk(self, agent: AgentId, peer: socket.socket) -> None:
         loop = asyncio.get_running_loop()
