@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.living import verb
+from tests.ordinary import until
 from tests.sandboxes.boxed import KEY, Boxed, grounded, within
 from tests.sandboxes.containing import configure
 from tests.sandboxes.registry import Registry, registry
@@ -139,7 +140,7 @@ def test_an_image_without_python_is_refused_with_the_reason(
     assert error["code"] == "image_python"
     assert why in error["message"]
     assert not (tmp_path / "home" / FILE).exists()
-    assert second.engine.containers({}) == []
+    assert until(lambda: second.engine.containers({}) == [])
     # One that somebody recorded by hand is refused when it is to be used.
     with grounded(tmp_path / "other", "docker", str(second.socket)) as ground:
         second.record(ground.home, identity)
@@ -147,7 +148,7 @@ def test_an_image_without_python_is_refused_with_the_reason(
             within(ground, lambda boxed: boxed.boxes.files(KEY))
     assert refused.value.code in {"docker_refused", "container_ended", "container_silent"}
     assert "ython" in refused.value.message
-    assert second.engine.containers({}) == []
+    assert until(lambda: second.engine.containers({}) == [])
 
 
 def test_an_image_with_an_older_python_is_refused_with_its_version(
