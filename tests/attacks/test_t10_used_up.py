@@ -267,6 +267,20 @@ def test_a_large_file_is_read_in_part_and_changed_not_at_all(house: Living) -> N
     assert not (house.root() / "workspace" / "second").exists()
 
 
+def test_work_that_uses_up_a_file_worker_denies_no_call(house: Living) -> None:
+    """Its processor time is limited over its whole life: it is replaced before the kernel ends it."""
+    assert house.call("read", {"path": "workspace/notes.md"})["outcome"]["ok"]
+    first, rounds = workers(house), 0
+    while workers(house) == first and rounds < 100:
+        assert house.call("read", {"path": "workspace/big"})["outcome"]["ok"]
+        rounds += 1
+    assert (workers(house) == first) is (house.backend == "docker")
+
+
+def workers(house: Living) -> set[str]:
+    return {row["id"] for row in house.client.request("sandbox_list")}
+
+
 def test_bytes_that_are_no_text_come_back_whole(house: Living) -> None:
     report = house.call("read", {"path": "workspace/binary"})
     assert report["outcome"]["encoding"] == "base64"

@@ -341,3 +341,51 @@ def test_a_killed_worker_is_dead():
 
     with place() as base:
         asyncio.run(run(base))
+
+
+async def _idle(act: Callable[[socket.socket], object]) -> bool:
+    """Connect to a worker that does something while nobody asks it; return whether it counts as dead."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(pack(GOOD))
+        files = await connect(ours, SETUP, seconds=20, operation_seconds=20)
+        try:
+            assert not files.dead
+            act(theirs)
+            return files.dead
+        finally:
+            files.close()
+
+
+@pytest.mark.parametrize(
+    ("act", "dead"),
+    [
+        (lambda _: None, False),
+        (lambda theirs: theirs.shutdown(socket.SHUT_WR), True),
+        (lambda theirs: theirs.sendall(b"\0"), True),
+        (lambda theirs: theirs.sendall(pack([b"ok"])), True),
+    ],
+)
+def test_a_worker_that_goes_or_speaks_unasked_is_dead(act: Callable[[socket.socket], object], *, dead: bool) -> None:
+    assert asyncio.run(_idle(act)) is dead
+
+
+def test_a_worker_is_worn_once_its_operations_took_so_long() -> None:
+    async def use(files: WorkerFiles) -> tuple[bool, ...]:
+        before = files.worn(1e-9)
+        await files.ping()
+        return before, files.worn(1e-9), files.worn(3600.0)
+
+    assert outcome([pack([b"ok"])], use) == (False, True, False)
+
+
+def test_a_worker_at_work_is_not_worn() -> None:
+    async def use(files: WorkerFiles) -> bool:
+        await files.ping()
+        at_work = asyncio.create_task(files.ping())
+        await asyncio.sleep(0)
+        found = files.worn(1e-9)
+        await at_work
+        return found
+
+    assert outcome([pack([b"ok"]), pack([b"ok"])], use) is False

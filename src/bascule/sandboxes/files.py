@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -101,6 +102,7 @@ class WorkerFiles:
         self._seconds = seconds
         self._turn = asyncio.Lock()
         self._dead = False
+        self._spent = 0.0
 
     @property
     def hello(self) -> Hello:
@@ -109,8 +111,17 @@ class WorkerFiles:
 
     @property
     def dead(self) -> bool:
-        """True once the worker must be replaced."""
+        """True once the worker must be replaced: it misbehaved, or went away or spoke while nobody asked it."""
+        if not self._dead and not self._turn.locked() and self._line.is_over:
+            self.close()
         return self._dead
+
+    def worn(self, seconds: float) -> bool:
+        """True if its operations have taken so long altogether, and none is going on.
+
+        A worker's processor time is limited over its whole life; what its operations took is at least what they used.
+        """
+        return self._spent >= seconds and not self._turn.locked()
 
     def close(self) -> None:
         """End the conversation; the worker ends itself when it notices."""
@@ -227,10 +238,14 @@ class WorkerFiles:
         """Return the ``count`` fields of a good answer; raise what a refusal means."""
         if self._dead:
             raise Unavailable("worker_dead", "the file worker has ended")
-        with ending(self.close):
-            async with asyncio.timeout(self._seconds):
-                await self._line.send(pack(request))
-                fields = await self._line.receive(content_bytes + OVERHEAD)
+        began = time.monotonic()
+        try:
+            with ending(self.close):
+                async with asyncio.timeout(self._seconds):
+                    await self._line.send(pack(request))
+                    fields = await self._line.receive(content_bytes + OVERHEAD)
+        finally:
+            self._spent += time.monotonic() - began
         with self._checking():
             if len(fields) == count + 1 and fields[0] == b"ok":
                 return fields[1:]

@@ -32,6 +32,17 @@ class Line:
         """End the conversation."""
         self._channel.close()
 
+    @property
+    def is_over(self) -> bool:
+        """True if the other side is gone, or has said something unasked; true only between an answer and a request."""
+        try:
+            self._channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
     async def send(self, frame: bytes) -> None:
         """Send one frame; raises :class:`OSError`."""
         await self._loop.sock_sendall(self._channel, frame)

@@ -35,6 +35,8 @@ from bascule.sandboxes.warden.messages import StartWorker
 from bascule.sandboxes.warden.stage import BOX_CANARY
 
 _START_SECONDS = 10.0
+_WORN = 0.5
+"""Which part of its processor time a file worker may have used up and still be given an operation."""
 _OPERATION_SECONDS = 30.0
 
 
@@ -45,10 +47,16 @@ class _Worker:
     posture: Posture
     made: float
     used: float
+    cpu_seconds: int
 
     @property
     def usable(self) -> bool:
         return not self.files.dead and not self.box.exit.done()
+
+    @property
+    def worn(self) -> bool:
+        """True if the kernel might end it in its next operation, for it has a limit over its whole life."""
+        return self.files.worn(self.cpu_seconds * _WORN)
 
 
 class BubblewrapBoxes:
@@ -177,7 +185,7 @@ class BubblewrapBoxes:
     async def _warm(self, key: BoxKey) -> _Worker:
         async with self._turns.setdefault(key, asyncio.Lock()):
             worker = self._workers.get(key)
-            if worker is None or not worker.usable:
+            if worker is None or not worker.usable or worker.worn:
                 if worker is not None:
                     await self._end(worker.files, worker.box)
                 worker = self._workers[key] = await self._start(key, ())
@@ -211,7 +219,7 @@ class BubblewrapBoxes:
         if found.problems:
             await asyncio.shield(self._end(files, box))
             raise Unfit(found)
-        return _Worker(files, box, found, self._clock(), self._clock())
+        return _Worker(files, box, found, self._clock(), self._clock(), policy.sandbox.limits.cpu_seconds)
 
     async def _box(self, request: StartWorker) -> tuple[socket.socket, RunningBox]:
         """Start a worker's box; return our end of the line to it, with the box."""
