@@ -1,7 +1,7 @@
 """The short life before the gateway: accounts given out, a warden started, rights given up.
 
-Stops: a gateway that keeps a right of whoever started it. Reads no more of the policy than the agents' names, so that
-starting stays quick; the gateway itself reads, compiles and rehearses all of it and says why it will not serve. Does
+Stops: a gateway that keeps a right of whoever started it. Reads no more of the policy than the agents' names, and compiles it only
+where it speaks of something unsafe, so that starting stays quick; the gateway itself reads, compiles and rehearses all of it and says why it will not serve. Does
 not stop: a home whose owner is not who they should be; the table of accounts says whose it is.
 """
 
@@ -25,6 +25,7 @@ from bascule.host.agent_names import agent_names, lent_directories
 from bascule.host.directories import CANARY
 from bascule.host.notify import service_manager
 from bascule.host.site import site_of
+from bascule.host.unsafe_agents import bridged, unsafe_agents
 from bascule.linux.calls import die_with_parent, forbid_new_privileges
 from bascule.sandboxes.warden.config import config_here, engine_socket, warden_command
 
@@ -98,7 +99,11 @@ def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:
     config = config_here(
         str(home), table.agents, table.gateway, protected=(code, *site_of(home).governing), canary=canary
     )
-    config = replace(config, engine=engine_socket(os.environ.get("DOCKER_HOST", "")))
+    config = replace(
+        config,
+        engine=engine_socket(os.environ.get("DOCKER_HOST", "")),
+        bridged=bridged(unsafe_agents(home)) & table.agents.keys(),
+    )
     return split.Start(
         str(home),
         home.stat().st_uid,

@@ -34,6 +34,10 @@ def test_what_is_written_reads_back() -> None:
         {"single": True, "agents": {"one": 5000, "two": 5001}},
         {"single": True, "agents": {"one": 0}, "gateway_uid": 0},
         {"more": 1},
+        {"bridged": ["two"]},
+        {"bridged": "one"},
+        {"bridged": None},
+        {"protected": 1},
     ],
 )
 def test_bad_configuration_is_refused(change: dict[str, object]) -> None:
@@ -48,6 +52,12 @@ def test_a_single_account_is_one_for_all() -> None:
     assert read_config(write_config(single)) == single
     with pytest.raises(Malformed):
         read_config(json.dumps(json.loads(write_config(single)) | {"single": False}))
+
+
+def test_who_may_have_a_raw_bridge_is_told_at_the_start() -> None:
+    assert CONFIG.bridged == frozenset()
+    told = dataclasses.replace(CONFIG, bridged=frozenset({AgentId("one")}))
+    assert read_config(write_config(told)) == told
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(CONFIG)])

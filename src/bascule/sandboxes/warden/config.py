@@ -46,6 +46,7 @@ class WardenConfig:
         bubblewrap: the ``bwrap`` program.
         engine: the Docker engine's socket.
         single: every agent has the gateway's uid, the only one that is mapped; policy calls this unsafe.
+        bridged: agents whose containers may be put on the engine's bridge; policy calls this unsafe.
     """
 
     home: str
@@ -60,6 +61,7 @@ class WardenConfig:
     bubblewrap: str = "/usr/bin/bwrap"
     engine: str = ENGINE
     single: bool = False
+    bridged: frozenset[AgentId] = frozenset()
 
     @property
     def territory(self) -> Territory:
@@ -97,12 +99,14 @@ def warden_command(config: WardenConfig, descriptor: int) -> tuple[str, ...]:
 
 _TEXTS = ("home", "canary", "worker_code", "python", "library", "bubblewrap", "engine")
 _LISTS = ("protected", "extensions")
+_SETS = ("bridged",)
 
 
 def write_config(config: WardenConfig) -> str:
     """Return a configuration as JSON."""
     body: dict[str, Json] = {name: str(getattr(config, name)) for name in _TEXTS}
     body |= {name: list(getattr(config, name)) for name in _LISTS}
+    body |= {name: sorted(map(str, getattr(config, name))) for name in _SETS}
     body |= {"agents": {str(name): uid for name, uid in config.agents.items()}, "gateway_uid": config.gateway_uid}
     body["single"] = config.single
     return json.dumps(body)
@@ -117,7 +121,7 @@ def read_config(text: str) -> WardenConfig:
     body = read_arguments(text)
     agents, gateway, single = body.get("agents"), body.get("gateway_uid"), body.get("single")
     texts = {name: body.get(name) for name in _TEXTS}
-    lists = {name: body.get(name) for name in _LISTS}
+    lists = {name: body.get(name) for name in (*_LISTS, *_SETS)}
     if not isinstance(agents, Mapping) or not isinstance(gateway, int) or len(body) != len(texts) + len(lists) + 3:
         raise Malformed("warden_config", "the warden's configuration is incomplete")
     if not all(isinstance(item, str) and item.startswith("/") for item in texts.values()):
@@ -127,6 +131,8 @@ def read_config(text: str) -> WardenConfig:
     if len(uids) != len(agents) or len({*uids.values(), gateway}) != expected:
         raise Malformed("warden_config", "every agent needs a kernel uid of its own, neither 0 nor the gateway's")
     paths = {name: tuple(str(item) for item in value) for name, value in lists.items() if isinstance(value, list)}
+    if len(paths) != len(lists) or not uids.keys() >= set(paths["bridged"]):
+        raise Malformed("warden_config", "the warden's configuration names an agent that has no account")
     return WardenConfig(
         home=str(texts["home"]),
         agents=uids,
@@ -140,6 +146,7 @@ def read_config(text: str) -> WardenConfig:
         bubblewrap=str(texts["bubblewrap"]),
         engine=str(texts["engine"]),
         single=single is True,
+        bridged=frozenset(AgentId(name) for name in paths["bridged"]),
     )
 
 

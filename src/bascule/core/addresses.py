@@ -72,6 +72,14 @@ _UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 _ISATAP: Final = frozenset({0x0000_5EFE, 0x0200_5EFE})
 """The upper half of an interface identifier that carries an IPv4 address (RFC 5214, section 6.1)."""
 
+INSIDE_IPV4: Final = tuple(
+    str(network)
+    for network in ipaddress.collapse_addresses(
+        network for network, _ in _NETWORKS if isinstance(network, ipaddress.IPv4Network)
+    )
+)
+"""Every IPv4 address that is not public, as the fewest networks in CIDR notation, in order."""
+
 NAMEABLE: Final = frozenset({"private", "loopback", "carrier-grade NAT", "unique local"})
 """What policy can let through by naming host and port; the rest is refused whoever asks."""
 

@@ -12,7 +12,7 @@ from tests.egress.ssrf import INSIDE_4, INSIDE_6, PUBLIC, hosts
 from bascule.core.errors import Malformed
 from bascule.core.hosts import parse_url
 from bascule.core.reach import EgressPolicy, HostRule, Names, destination, reach
-from bascule.egress.address import NAMEABLE, address_problem, kind_of
+from bascule.core.addresses import INSIDE_IPV4, NAMEABLE, address_problem, kind_of
 
 OPEN = EgressPolicy(allow=(HostRule("*", Names.PUBLIC, ports=frozenset(range(1, 65_536))),))
 
@@ -98,3 +98,20 @@ def test_no_notation_of_an_inside_host_is_let_through(port: str) -> None:
 def test_the_table_is_long_enough_to_mean_something() -> None:
     assert len(hosts()) > 1000
     assert reach(destination(parse_url("https://example.org/"), "GET"), OPEN).allowed
+
+
+@given(st.integers(0, (1 << 32) - 1))
+def test_the_networks_hold_what_is_not_public_and_nothing_else(number: int) -> None:
+    address = ipaddress.IPv4Address(number)
+    held = any(address in ipaddress.IPv4Network(network) for network in INSIDE_IPV4)
+    assert held == bool(kind_of(str(address)))
+
+
+@pytest.mark.parametrize("network", INSIDE_IPV4)
+def test_each_network_is_held_from_its_first_to_its_last_and_no_further(network: str) -> None:
+    whole = ipaddress.IPv4Network(network)
+    assert kind_of(str(whole[0]))
+    assert kind_of(str(whole[-1]))
+    for beyond in (int(whole[0]) - 1, int(whole[-1]) + 1):
+        if 0 <= beyond < 1 << 32 and not kind_of(str(ipaddress.IPv4Address(beyond))):
+            assert not any(ipaddress.IPv4Address(beyond) in ipaddress.IPv4Network(other) for other in INSIDE_IPV4)
