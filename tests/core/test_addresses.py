@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.egress.ssrf import INSIDE_4, INSIDE_6, PUBLIC, hosts
 
+from bascule.core.addresses import INSIDE_IPV4, NAMEABLE, address_problem, kind_of
 from bascule.core.errors import Malformed
 from bascule.core.hosts import parse_url
 from bascule.core.reach import EgressPolicy, HostRule, Names, destination, reach
-from bascule.core.addresses import INSIDE_IPV4, NAMEABLE, address_problem, kind_of
 
 OPEN = EgressPolicy(allow=(HostRule("*", Names.PUBLIC, ports=frozenset(range(1, 65_536))),))
 

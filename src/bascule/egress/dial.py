@@ -15,9 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from bascule.core.addresses import address_problem
 from bascule.core.errors import NotPermitted, Unavailable
 from bascule.core.hosts import literal_problem
-from bascule.core.addresses import address_problem
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """From a host name and a port to the IP addresses it has, in the order to try them; raises ``OSError`` for none.
