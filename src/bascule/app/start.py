@@ -1,8 +1,9 @@
 """The short life before the gateway: accounts given out, a warden started, rights given up.
 
-Stops: a gateway that keeps a right of whoever started it. Reads no more of the policy than the agents' names, and compiles it only
-where it speaks of something unsafe, so that starting stays quick; the gateway itself reads, compiles and rehearses all of it and says why it will not serve. Does
-not stop: a home whose owner is not who they should be; the table of accounts says whose it is.
+Stops: a gateway that keeps a right of whoever started it. Reads no more of the policy than the agents' names, and
+compiles it only where it speaks of something unsafe, so that starting stays quick; the gateway itself reads, compiles
+and rehearses all of it and says why it will not serve. Does not stop: a home whose owner is not who they should be; the
+table of accounts says whose it is.
 """
 
 from __future__ import annotations
