@@ -93,7 +93,9 @@ class DockerBoxes:
                 await asyncio.shield(self._end(alone))
                 raise
             return OneShot(found, lambda: self._end(alone))
-        container = await self._standing(key)
+        known = self._containers.get(self._scope(key))
+        # What tools/ has become matters to programs, and they are asked for anew; here it is mounted read-only.
+        container = await self._standing(key, None if known is None else known.measured.tools)
         async with container.turn:
             return await self._worker(container, ())
 
