@@ -143,23 +143,33 @@ def clone_mount(source: int, flags: MountFlag, *, recursive: bool = False) -> in
     return tree
 
 
-def attach_mount(tree: int, target: str) -> None:
-    """Attach a detached mount at ``target``, which must exist and be of the same type.
+def attach_mount(tree: int, target: str, directory: int = _AT_FDCWD) -> None:
+    """Attach a detached mount at ``target``, which must exist and be of the same type; its last name is never followed.
+
+    Args:
+        tree: the mount.
+        target: absolute, or relative to ``directory``.
+        directory: descriptor to start from, the working directory by default.
 
     Raises:
         OSError: as the kernel says.
     """
-    system_call("move_mount", _MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_FROM_EMPTY_PATH)
+    system_call("move_mount", _MOVE_MOUNT, tree, b"", directory, os.fsencode(target), _MOVE_FROM_EMPTY_PATH)
 
 
-def restrict_mount(target: str, flags: MountFlag) -> None:
+def restrict_mount(target: str | int, flags: MountFlag) -> None:
     """Add attributes to the mount at ``target``.
 
+    Args:
+        target: a path, or a descriptor of the mount's root.
+        flags: to add.
+
     Raises:
-        OSError: as the kernel says.
+        OSError: as the kernel says; ``EINVAL`` where no mount has its root.
     """
     attributes = struct.pack("=QQQQ", int(flags), 0, 0, 0)
-    system_call("mount_setattr", _MOUNT_SETATTR, _AT_FDCWD, os.fsencode(target), 0, attributes, len(attributes))
+    at, path, how = (target, b"", _AT_EMPTY_PATH) if isinstance(target, int) else (_AT_FDCWD, os.fsencode(target), 0)
+    system_call("mount_setattr", _MOUNT_SETATTR, at, path, how, attributes, len(attributes))
 
 
 def mount_tmpfs(target: str, *, mode: int, size: int, executable: bool = False) -> None:

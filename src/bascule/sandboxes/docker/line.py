@@ -22,7 +22,7 @@ from bascule.sandboxes.warden.client import Exit, RunningBox, WardenClient
 from bascule.sandboxes.warden.contents import program_command
 from bascule.sandboxes.warden.messages import LARGEST_MESSAGE, RunProgram
 from bascule.sandboxes.warden.outfits import further_scratches
-from bascule.sandboxes.warden.stage import by_both_names, granted_binds
+from bascule.sandboxes.warden.stage import container_binds
 from bascule.sandboxes.warden.values import limits_json
 from bascule.sandboxes.way import BUNDLES, PORT, environment
 
@@ -90,7 +90,7 @@ class ContainerLine(WardenClient):
         command = program_command(request, self._agent_root)
         own = OWN_DIRECTORIES if request.writable else ()
         places = (BOX_ROOT,) if request.bare else (BOX_ROOT, self._agent_root)
-        granted = granted_binds(by_both_names(request.mounts), self._shared)
+        granted = container_binds(request.mounts, self._shared)
         order = {
             "id": number,
             "op": "run",

@@ -47,8 +47,7 @@ from bascule.sandboxes.warden.stage import (
     BOX_CODE,
     Agent,
     Bind,
-    by_both_names,
-    granted_binds,
+    container_binds,
     own_binds,
     secrets_in,
 )
@@ -132,7 +131,8 @@ class Containers:
             self.config.territory.check_mount(mount)
         image = self._image(request.image)
         agent = replace(agent, bare=request.bare)
-        granted = granted_binds(by_both_names(request.mounts), f"{self.config.home}/shared")
+        scratches = further_scratches(request.outfit, request.limits.memory_bytes)
+        granted = container_binds(request.mounts, f"{self.config.home}/shared", scratches)
         binds = tuple(_shut_in_scratch(bind) for bind in (*granted, *self._binds(request, agent)))
         sources = [_open(bind) for bind in binds]
         try:
@@ -152,7 +152,7 @@ class Containers:
                     LABEL_PLACE: request.place,
                     LABEL_DIGEST: request.digest,
                 },
-                further_scratches(request.outfit, request.limits.memory_bytes),
+                scratches,
             )
             name = f"bascule-{request.agent}-{request.place[:12]}"
             made = self._create(engine, name, wanted)

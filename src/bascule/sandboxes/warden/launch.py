@@ -7,6 +7,7 @@ process is bubblewrap: when that one is dead, all are. Does not stop: flaws of t
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -24,6 +25,7 @@ from bascule.linux.calls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
     MountFlag,
+    Resolve,
     attach_mount,
     become_account,
     change_root,
@@ -33,6 +35,7 @@ from bascule.linux.calls import (
     keep_only_account,
     mount_proc,
     mount_tmpfs,
+    open_at,
     restrict_mount,
     stop_propagation,
     unshare,
@@ -57,6 +60,7 @@ _ROOT_BYTES = 4 << 20
 _MERGED = ("bin", "sbin", "lib", "lib64")
 _PROGRAMS = MountFlag.READ_ONLY | MountFlag.NO_SETUID | MountFlag.NO_DEVICES
 _DEVICE = MountFlag.NO_SETUID | MountFlag.NO_EXEC
+_WAY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _MOST_DESCRIPTORS = 4096
 
 _OPEN_FILES = 1024
@@ -258,14 +262,49 @@ def _cover(target: str) -> None:
 
 
 def _attach(mount: OpenMount) -> None:
-    target = STAGE + mount.target
-    if not os.path.lexists(target):
-        if mount.is_directory:
-            os.makedirs(target, 0o755, exist_ok=True)
-        else:
-            os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
-            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
-    attach_mount(mount.tree, target)
+    """Put a mount at its place, which is made where nothing stands.
+
+    A place may lie in what an agent writes: a link there would lead the mount over something of the box's own, so none
+    on the way is followed.
+    """
+    above, _, name = mount.target.rpartition("/")
+    parent = _way_to(above)
+    try:
+        if not _stands(name, parent):
+            if mount.is_directory:
+                os.mkdir(name, 0o755, dir_fd=parent)
+            else:
+                os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=parent))
+        attach_mount(mount.tree, name, parent)
+    finally:
+        os.close(parent)
+
+
+def _stands(name: str, directory: int) -> bool:
+    try:
+        os.lstat(name, dir_fd=directory)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _way_to(place: str) -> int:
+    """Return a descriptor of a directory of the stage, made where it is missing, without following a link."""
+    inside = Resolve.BENEATH | Resolve.NO_SYMLINKS | Resolve.NO_MAGICLINKS
+    here = os.open(STAGE, _WAY)
+    try:
+        try:
+            return open_at(place.lstrip("/") or ".", _WAY, directory=here, resolve=inside)
+        except FileNotFoundError:
+            for name in place.strip("/").split("/"):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, 0o755, dir_fd=here)
+                below = open_at(name, _WAY, directory=here, resolve=inside)
+                os.close(here)
+                here = below
+            return os.dup(here)
+    finally:
+        os.close(here)
 
 
 def _set_limits(limits: Limits, processes: int) -> None:

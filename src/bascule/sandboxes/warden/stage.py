@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bascule.core.confinement import Mount
+from bascule.core.errors import Malformed
 from bascule.core.paths import BOX_ROOT, BOX_SHARED, OWN_DIRECTORIES, SECRET_FILES, is_within
 
 BOX_CANARY = "/canary"
@@ -135,6 +136,43 @@ def by_both_names(mounts: Iterable[Mount], words: Iterable[str] | None = None) -
     named = (mount for mount in given if said is None or any(_names(word, mount.path) for word in said))
     second = (Mount(mount.path, mount.writable, mount.path) for mount in named if mount.target not in {"", mount.path})
     return (*given, *second)
+
+
+def container_binds(mounts: Iterable[Mount], shared: str, scratches: Iterable[str] = ()) -> tuple[Bind, ...]:
+    """Binds of operator paths for a container, by both names, of which none lies within another.
+
+    Docker follows links on its way to the place of a mount. In a place within another mount an agent could put one, and
+    have a file of its own mounted over the Python that the container starts with. A second name that would lie so is
+    left out: what it names is seen by its name in the box.
+
+    Args:
+        mounts: operator paths.
+        shared: the home's.
+        scratches: further scratch places, which may not meet any of these.
+
+    Raises:
+        Malformed: ``mount_nested``: one has no other name, and the one around it does not show the same.
+    """
+    given = tuple(mounts)
+    kept: list[Bind] = []
+    for bind in sorted(granted_binds(given, shared), key=lambda each: each.target.count("/")):
+        around = next((other for other in kept if is_within(bind.target, other.target)), None)
+        if around is None:
+            kept.append(bind)
+        elif bind.source != around.source + bind.target[len(around.target) :] or bind.writable > around.writable:
+            what = f"{bind.target[:200]} would lie within {around.target[:200]}, which is mounted too"
+            raise Malformed("mount_nested", what, "give each mount a container path of its own")
+    second = granted_binds(by_both_names(given)[len(given) :], shared)
+    for bind in second:
+        if not any(is_within(bind.target, other.target) or is_within(other.target, bind.target) for other in kept):
+            kept.append(bind)
+    places = list(scratches)
+    for bind in kept:
+        if met := next(
+            (place for place in places if is_within(place, bind.target) or is_within(bind.target, place)), ""
+        ):
+            raise Malformed("mount_nested", f"{met[:200]} is a scratch place, and {bind.target[:200]} is mounted too")
+    return tuple(kept)
 
 
 def _names(word: str, path: str) -> bool:

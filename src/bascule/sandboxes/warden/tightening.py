@@ -7,6 +7,7 @@ joins the container's mount namespace and ends there.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from bascule.linux.calls import (
     clone_mount,
     join_mounts,
     mount_tmpfs,
+    open_without_links,
     restrict_mount,
 )
 from bascule.sandboxes.warden.stage import Bind, identity_files
@@ -75,12 +77,13 @@ def _inside(namespace: int, sources: Sequence[Source], hidden: Sequence[str], ui
     status = 1
     try:
         join_mounts(namespace)
-        different = _different(sources)
+        found = [_seen(source.bind.target) for source in sources]
+        different = _different(sources, found)
         if different:
             os.write(tell, different.encode()[:300])
             status = _DIFFERS
         else:
-            _restrict(sources)
+            _restrict(sources, found)
             _cover(hidden)
             _put(identity_files(uid))
             status = 0
@@ -90,25 +93,35 @@ def _inside(namespace: int, sources: Sequence[Source], hidden: Sequence[str], ui
         os._exit(status)
 
 
-def _different(sources: Sequence[Source]) -> str:
-    for source in sources:
-        opened, seen = os.fstat(source.descriptor), os.lstat(source.bind.target)
-        if (opened.st_dev, opened.st_ino, stat.S_IFMT(opened.st_mode)) != (
-            seen.st_dev,
-            seen.st_ino,
-            stat.S_IFMT(seen.st_mode),
-        ):
+def _seen(target: str) -> int:
+    """Hold what stands at a place, so that what is compared is what is tightened; -1 if a link stands in the way."""
+    try:
+        return open_without_links(target, os.O_PATH)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return -1
+
+
+def _different(sources: Sequence[Source], found: Sequence[int]) -> str:
+    for source, seen in zip(sources, found, strict=True):
+        if seen < 0 or _identity(source.descriptor) != _identity(seen):
             return source.bind.target
     return ""
 
 
-def _restrict(sources: Sequence[Source]) -> None:
+def _identity(descriptor: int) -> tuple[int, int, int]:
+    seen = os.fstat(descriptor)
+    return seen.st_dev, seen.st_ino, stat.S_IFMT(seen.st_mode)
+
+
+def _restrict(sources: Sequence[Source], found: Sequence[int]) -> None:
     restrict_mount("/", MountFlag.READ_ONLY | _LOCKED)
-    for source in sources:
+    for source, seen in zip(sources, found, strict=True):
         flags = _LOCKED
         flags |= MountFlag(0) if source.bind.executable else MountFlag.NO_EXEC
         flags |= MountFlag(0) if source.bind.writable else MountFlag.READ_ONLY
-        restrict_mount(source.bind.target, flags)
+        restrict_mount(seen, flags)
 
 
 def _cover(hidden: Sequence[str]) -> None:
