@@ -144,12 +144,7 @@ def clone_mount(source: int, flags: MountFlag, *, recursive: bool = False) -> in
 
 
 def attach_mount(tree: int, target: str, directory: int = _AT_FDCWD) -> None:
-    """Attach a detached mount at ``target``, which must exist and be of the same type; its last name is never followed.
-
-    Args:
-        tree: the mount.
-        target: absolute, or relative to ``directory``.
-        directory: descriptor to start from, the working directory by default.
+    """Attach a detached mount at ``target``, which must exist and be of the same type; its last name is not followed.
 
     Raises:
         OSError: as the kernel says.
@@ -158,11 +153,7 @@ def attach_mount(tree: int, target: str, directory: int = _AT_FDCWD) -> None:
 
 
 def restrict_mount(target: str | int, flags: MountFlag) -> None:
-    """Add attributes to the mount at ``target``.
-
-    Args:
-        target: a path, or a descriptor of the mount's root.
-        flags: to add.
+    """Add attributes to the mount at ``target``, a path or a descriptor of the mount's root.
 
     Raises:
         OSError: as the kernel says; ``EINVAL`` where no mount has its root.
