@@ -95,3 +95,16 @@ def test_a_row_says_everybody_once_and_a_missing_file_has_no_owner():
     }
     missing = row(Holding("/p", "policy", Model.ROOT_OWNED, "root", -1, ()), who)
     assert (missing["model"], missing["owner"], missing["mode"]) == ("missing, root-owned", "", "")
+
+
+def test_a_filter_of_system_calls_governs_too(home):
+    policy = '{agents: {list: [{id: "main", sandbox: {docker: {seccompProfile: "calls.json"}}}]}}'
+    (home / "bascule.json5").write_text(policy)
+    assert models(home)["calls.json"] == "root-owned"
+    (home / "calls.json").write_text("{}")
+    (home / "calls.json").chmod(0o644)
+    refuse_exposed(home)
+    os.chown(home / "calls.json", BASE + 1, BASE + 1)
+    with pytest.raises(Tampered) as refused:
+        refuse_exposed(home)
+    assert (refused.value.code, "calls.json" in refused.value.message) == ("policy_exposed", True)

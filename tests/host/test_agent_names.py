@@ -1,7 +1,7 @@
 import pytest
 
 from bascule.core.errors import Malformed, Unavailable
-from bascule.host.agent_names import agent_names, lent_directories
+from bascule.host.agent_names import agent_names, lent_directories, named_profiles
 from bascule.host.policy_files import load
 from bascule.host.templates import TEAMS, team_template
 
@@ -59,3 +59,21 @@ def test_what_of_shared_the_policy_lends_is_read_as_the_compiler_reads_it(tmp_pa
         '{ agents: { list: [{ id: "a", sandbox: { docker: { binds: ["shared/../state:/x:rw", "shared:/x:rw"] } } }] } }'
     )
     assert lent_directories(written(home, escaped)) == {}
+
+
+def test_every_filter_that_anybody_could_have_is_named_as_the_compiler_names_it(tmp_path):
+    home = tmp_path.resolve()
+    assert named_profiles(home) == ()
+    written(
+        home,
+        """{agents: {
+      defaults: {sandbox: {docker: {seccompProfile: "all.json"}}},
+      list: [
+        {id: "one", sandbox: {docker: {seccompProfile: "./own.json"}}},
+        {id: "two", sandbox: {docker: {seccompProfile: 7}}},
+        {id: "three", sandbox: {docker: {seccompProfile: "all.json"}}},
+      ],
+      entries: {four: {sandbox: {docker: {seccompProfile: "/etc/f.json"}}}, five: {sandbox: {docker: {seccompProfile: "~"}}}},
+    }}""",
+    )
+    assert named_profiles(home) == (f"{home}/all.json", f"{home}/own.json", "/etc/f.json")

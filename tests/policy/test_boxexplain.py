@@ -99,3 +99,19 @@ def test_places_of_keys_in_a_file() -> None:
     assert keys.value("a.x") is None
     assert keys.first(["a.x", "a.b-c"]) == ("a.b-c", "f:3:3")
     assert keys.first(["a.x", "a.y"]) == ("a.x", "")
+
+
+@pytest.mark.parametrize(
+    ("own", "value"),
+    [
+        ({"backend": "docker"}, "Docker's default filter, and ours"),
+        ({"backend": "docker", "docker": {"seccompProfile": "f.json"}},
+         "/h/f.json (sha256 ), less what Docker's default refuses, and our filter"),
+        ({"backend": "bubblewrap"}, "our filter"),
+        ({"docker": {"seccompProfile": "f.json"}}, "our filter; /h/f.json holds for containers only"),
+    ],
+)  # fmt: skip
+def test_the_filters_of_system_calls_are_named(own: Any, value: str) -> None:
+    found = facts(own)["system calls"]
+    assert (found.value, found.key) == (value, "agents.list[0].sandbox.docker.seccompProfile")
+    assert bool(found.where) is ("docker" in own)

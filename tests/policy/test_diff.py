@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.policy.making import compiled
 
+from bascule.core.ids import AgentId
 from bascule.policy.diff import Change, Direction, diff_policies
 
 BASE: dict[str, Any] = {
@@ -108,3 +110,19 @@ def test_what_a_box_is_lent_is_a_difference() -> None:
     row = {"from": "a", "to": "b", "send": "allow"}
     assert seen(none, lent(peers=[row])) == [("wider", "peers", "", "allow")]
     assert seen(lent(peers=[row]), lent(peers=[{**row, "send": "deny"}])) == [("narrower", "peers", "allow", "deny")]
+
+
+def test_a_first_filter_narrows_and_every_other_change_of_it_widens() -> None:
+    def filtered(path: str) -> Any:
+        return edited(agents__list__0__sandbox={"network": "proxy", "docker": {"seccompProfile": path}})
+
+    [added] = changes(filtered("a.json"))
+    assert (added.direction, added.subject, added.before) == ("narrower", "sandbox.docker.seccompProfile", "")
+    old, new = compiled(filtered("a.json"), FILED)[0], compiled(filtered("b.json"), FILED)[0]
+    [other], [gone] = diff_policies(old, new), diff_policies(old, compiled(BASE, FILED)[0])
+    assert (other.direction, gone.direction, gone.after) == ("wider", "wider", "")
+    rules = old.agents[AgentId("a")]
+    said = replace(rules.sandbox.docker, seccomp_digest="ab" * 32)
+    changed = replace(old, agents={"a": replace(rules, sandbox=replace(rules.sandbox, docker=said))})
+    [content] = diff_policies(old, changed)
+    assert (content.direction, "abababababab" in content.after) == ("wider", True)

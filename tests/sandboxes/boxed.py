@@ -121,14 +121,25 @@ def policies(home: Path, network: str = "none") -> dict[AgentId, AgentPolicy]:
 
 
 @contextmanager
-def grounded(home: Path, mode: str, engine: str = daemon.SOCKET) -> Iterator[Ground]:
-    """Start a warden in one of the modes: ``root``, ``rootless``, or ``docker``, which is root with containers."""
+def grounded(
+    home: Path,
+    mode: str,
+    engine: str = daemon.SOCKET,
+    *,
+    filters: dict[AgentId, bytes] | None = None,
+    pins: dict[AgentId, str] | None = None,
+) -> Iterator[Ground]:
+    """Start a warden in one of the modes: ``root``, ``rootless``, or ``docker``, which is root with containers.
+
+    ``filters`` are the operator's own of system calls, put beside the home; ``pins`` other digests than theirs.
+    """
     home.mkdir(parents=True, exist_ok=True)
     if mode in {"root", "docker"}:
         uids, gateway = {ONE: ROOT_BASE + 1, TWO: ROOT_BASE + 2}, ROOT_BASE
         if mode == "docker":
             daemon.record(home)
-        connection = _start(home, uids, gateway, None, engine)
+        pinned = {name: _filter(home, name, text, pins or {}) for name, text in (filters or {}).items()}
+        connection = _start(home, uids, gateway, None, engine, pinned)
     else:
         uids, gateway = {ONE: RANGE, TWO: RANGE + 1}, USER
         connection = _start_as_user(home)
@@ -139,11 +150,22 @@ def grounded(home: Path, mode: str, engine: str = daemon.SOCKET) -> Iterator[Gro
         connection.close()
 
 
+def _filter(home: Path, name: AgentId, content: bytes, pins: dict[AgentId, str]) -> tuple[str, str]:
+    path = home.parent / f"{name}.json"
+    path.write_bytes(content)
+    return str(path), pins.get(name, hashlib.sha256(content).hexdigest())
+
+
 def _start(
-    home: Path, uids: dict[AgentId, int], gateway: int, subordinate: Subordinate | None, engine: str = daemon.SOCKET
+    home: Path,
+    uids: dict[AgentId, int],
+    gateway: int,
+    subordinate: Subordinate | None,
+    engine: str = daemon.SOCKET,
+    filters: dict[AgentId, tuple[str, str]] | None = None,
 ) -> socket.socket:
     config = config_here(str(home), uids, gateway, canary=f"{home}/state/{CANARY}")
-    config = replace(config, engine=engine)
+    config = replace(config, engine=engine, filters=filters or {})
     owner = home.stat().st_uid
     return start_warden(Start(str(home), owner, gateway, uids, lambda fd: warden_command(config, fd), subordinate))
 

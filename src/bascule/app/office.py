@@ -23,6 +23,7 @@ from bascule.core.errors import BasculeError, Malformed, NotPermitted
 from bascule.core.ids import SessionKey, cli_session, main_session, parse_session_key
 from bascule.core.label import OPERATOR, Confidentiality, Integrity, Label
 from bascule.core.policy import AgentPolicy
+from bascule.host.callprofiles import pinned
 from bascule.ledger.chain import Record
 from bascule.runtime.sessions import SessionInfo
 from bascule.runtime.turns import Words
@@ -248,6 +249,7 @@ class Office(Answering, Doorkeeping):
             version=loaded.policy.version,
             config=loaded.config.decode("utf-8", "surrogateescape"),
             approvals=None if loaded.approvals is None else loaded.approvals.decode("utf-8", "surrogateescape"),
+            profiles={str(agent): digest for agent, (_, digest) in pinned(loaded.policy).items()},
         )
 
     def send(self, caller: Caller, *, agent: str, text: str, session: str | None) -> AsyncIterator[TurnEvent]:

@@ -22,7 +22,8 @@ from bascule.checkup.governing import refuse_exposed
 from bascule.core.errors import BasculeError, Malformed, NotPermitted, Tampered, Unavailable
 from bascule.core.ids import AgentId
 from bascule.host import accounts, rights, split, sudoers
-from bascule.host.agent_names import agent_names, lent_directories
+from bascule.host.agent_names import agent_names, lent_directories, named_profiles
+from bascule.host.callprofiles import pinned
 from bascule.host.directories import CANARY
 from bascule.host.notify import service_manager
 from bascule.host.site import site_of
@@ -100,10 +101,12 @@ def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:
     config = config_here(
         str(home), table.agents, table.gateway, protected=(code, *site_of(home).governing), canary=canary
     )
+    filters = _filters(home)
     config = replace(
         config,
         engine=engine_socket(os.environ.get("DOCKER_HOST", "")),
         bridged=bridged(unsafe_agents(home)) & table.agents.keys(),
+        filters=filters,
     )
     return split.Start(
         str(home),
@@ -113,7 +116,21 @@ def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:
         lambda number: warden_command(config, number),
         split.subordinate_of(home, table),
         lent_directories(home),
+        tuple(path for path, _ in filters.values()),
     )
+
+
+def _filters(home: Path) -> Mapping[AgentId, tuple[str, str]]:
+    """Return which filter of system calls each agent's containers have: read here, once, with full rights.
+
+    Raises:
+        BasculeError: one of them cannot be carried out, or the policy that names them not be compiled.
+    """
+    if not named_profiles(home):
+        return {}
+    from bascule.host.policy_files import load  # noqa: PLC0415 -- compiling costs what no other start has to pay
+
+    return pinned(load(home).policy)
 
 
 def _settle(home: Path, agents: Iterable[AgentId]) -> accounts.Accounts:
@@ -140,9 +157,8 @@ def _become(
     """Turn a fresh child into the gateway; whatever goes wrong before is told and ends it."""
     try:
         if start.subordinate is None:
-            split.become_gateway(
-                split.needed_paths(start.home, str(Path(bascule.__file__).resolve().parent)), start.gateway
-            )
+            needed = split.needed_paths(start.home, str(Path(bascule.__file__).resolve().parent))
+            split.become_gateway((*needed, *start.governing), start.gateway)
         else:
             forbid_new_privileges()
         die_with_parent(signal.SIGTERM)

@@ -16,6 +16,7 @@ from bascule.checkup.ownership import EVERYBODY, Holding, Model, Who, hold
 from bascule.core.errors import BasculeError, Tampered
 from bascule.core.ids import AgentId
 from bascule.host import accounts
+from bascule.host.agent_names import named_profiles
 from bascule.host.people import read_tables
 from bascule.host.site import site_of
 from bascule.policy.places import APPROVALS_NAME, CONFIG_NAME
@@ -50,7 +51,7 @@ def _gateway_to_be(home: Path) -> int:
 
 
 def governing(home: Path, who: Who) -> Iterator[Holding]:
-    """Yield who could change the policy, the table of accounts, and each prompt.
+    """Yield who could change the policy, the table of accounts, each prompt, and each filter of system calls.
 
     Args:
         home: absolute path, links resolved.
@@ -58,6 +59,7 @@ def governing(home: Path, who: Who) -> Iterator[Holding]:
 
     Raises:
         Unavailable: ``path_closed``: this account may not look.
+        BasculeError: the policy names filters and cannot be read.
     """
     config = site_of(home).config
     for name in POLICY_FILES:
@@ -66,6 +68,8 @@ def governing(home: Path, who: Who) -> Iterator[Holding]:
     yield hold(way_to(f"{config}/prompts"), "prompt", who)
     for path in files_below(f"{config}/prompts"):
         yield hold(way_to(path), "prompt", who)
+    for path in named_profiles(home):
+        yield hold(way_to(path), "seccomp", who)
 
 
 def belongings(home: Path, agents: Iterable[AgentId], who: Who) -> Iterator[Holding]:

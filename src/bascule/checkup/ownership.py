@@ -224,7 +224,7 @@ class Holding:
 
     Attributes:
         path: where.
-        what: ``policy``, ``accounts``, ``prompt``, ``tool`` or ``agent``.
+        what: ``policy``, ``accounts``, ``prompt``, ``seccomp``, ``tool`` or ``agent``.
         model: whose it is.
         owner: name of its owner.
         mode: permission bits, -1 if it is not there.

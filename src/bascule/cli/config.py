@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -160,17 +161,30 @@ def diff(
 
 def _from_directory(other: Path, home: Path) -> Policy:
     """Return what the files in another directory would mean in this home."""
-    from bascule.host.policy_file import read_policy_file  # noqa: PLC0415 (for this group only)
+    from bascule.host.callprofiles import with_profiles  # noqa: PLC0415 (for this group only)
+    from bascule.host.policy_file import read_policy_file  # noqa: PLC0415 (as above)
     from bascule.host.policy_files import places  # noqa: PLC0415 (as above)
     from bascule.policy.compile import compile_policy  # noqa: PLC0415 (as above)
     from bascule.policy.places import APPROVALS_NAME  # noqa: PLC0415 (as above)
 
-    return compile_policy(_text_in(other), read_policy_file(other / APPROVALS_NAME), places(home))[0]
+    policy = compile_policy(_text_in(other), read_policy_file(other / APPROVALS_NAME), places(home))[0]
+    own = os.path.realpath(site_of(home).config)
+    return with_profiles(policy, lambda path: _digest_beside(path, own, os.path.realpath(other)))
+
+
+def _digest_beside(path: str, own: str, other: str) -> str:
+    """Return the digest of a profile that lies beside the older files; empty for one that is no longer there."""
+    from bascule.core.paths import is_within  # noqa: PLC0415 (for this group only)
+    from bascule.host.callprofiles import profile_digest  # noqa: PLC0415 (as above)
+
+    there = other + path[len(own) :] if is_within(path, own) else path
+    return profile_digest(there) if os.path.lexists(there) else ""
 
 
 def _in_force(run: Run) -> Policy | None:
     """Return the policy the running gateway was started with, compiled again; None if none runs."""
-    from bascule.host.policy_files import places  # noqa: PLC0415 (for this group only)
+    from bascule.host.callprofiles import with_digests  # noqa: PLC0415 (for this group only)
+    from bascule.host.policy_files import places  # noqa: PLC0415 (as above)
     from bascule.policy.compile import compile_policy  # noqa: PLC0415 (as above)
 
     client = launch.running(run.home)
@@ -180,7 +194,7 @@ def _in_force(run: Run) -> Policy | None:
         found: dict[str, Any] = client.request("policy_files")
     config = found["config"].encode("utf-8", "surrogateescape")
     approvals = None if found["approvals"] is None else found["approvals"].encode("utf-8", "surrogateescape")
-    return compile_policy(config, approvals, places(run.home))[0]
+    return with_digests(compile_policy(config, approvals, places(run.home))[0], found["profiles"])
 
 
 def _rows(changes: Iterable[Change]) -> Iterable[dict[str, str]]:

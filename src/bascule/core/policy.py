@@ -114,6 +114,8 @@ class DockerPolicy:
         cpus: processors all its programs together may keep busy, in thousandths.
         idle_seconds: how long an unused one is kept; 0 for ever.
         age_seconds: how long one is used at most; 0 for ever.
+        seccomp: absolute path of the operator's own filter of system calls, empty for none.
+        seccomp_digest: hex SHA-256 of that file as it was read; empty if nobody read it.
     """
 
     image: str = "bascule-box:bookworm"
@@ -121,6 +123,8 @@ class DockerPolicy:
     cpus: int = 1000
     idle_seconds: int = 24 * 3600
     age_seconds: int = 7 * 86_400
+    seccomp: str = ""
+    seccomp_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from bascule.core.paths import normal
 from bascule.host.policy_file import read_policy_file
 from bascule.host.site import site_of
 from bascule.policy.binds import parse_bind
+from bascule.policy.callrules import profile_path
 from bascule.policy.json5 import read
 from bascule.policy.places import CONFIG_NAME
 
@@ -59,6 +60,25 @@ def lent_directories(home: Path) -> Mapping[str, Mapping[AgentId, bool]]:
             agents = found.setdefault(directory, {})
             agents[name] = writes or agents.get(name, False)
     return found
+
+
+def named_profiles(home: Path) -> tuple[str, ...]:
+    """Return the absolute path of every filter of system calls that the policy names anywhere; none without a policy.
+
+    Raises:
+        Unavailable, Tampered, Malformed: as :func:`agent_names`, but for a policy that is missing.
+    """
+    directory = os.path.realpath(site_of(home).config)
+    try:
+        policy = _policy(home)
+    except Unavailable as error:
+        if error.code == "policy_missing":
+            return ()
+        raise
+    sections = [_below(policy, "agents", "defaults"), *(entry for _, entry in _entries(policy))]
+    named = [_below(section, "sandbox", "docker", "seccompProfile") for section in sections]
+    paths = [profile_path(said, directory) for said in named if isinstance(said, str)]
+    return tuple(dict.fromkeys(path for path in paths if path))
 
 
 def _lent_directory(source: str, shared: str) -> str:

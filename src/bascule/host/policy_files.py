@@ -14,6 +14,7 @@ import bascule
 from bascule.core.errors import Unavailable
 from bascule.core.finding import Finding
 from bascule.core.policy import Policy
+from bascule.host.callprofiles import with_profiles
 from bascule.host.policy_file import read_policy_file
 from bascule.host.site import site_of
 from bascule.policy.compile import compile_policy
@@ -45,6 +46,7 @@ def load(home: Path, built_tools: frozenset[str] = frozenset()) -> Loaded:
         Unavailable: ``policy_missing`` or ``policy_unreadable``.
         Tampered: ``policy_file_unsafe``: a link, no plain file, or writable by others.
         Malformed: it does not parse; see :func:`bascule.policy.compile.compile_policy`.
+        BasculeError: a profile it names; see :func:`bascule.host.callprofiles.profile_digest`.
     """
     directory = site_of(home).config
     config = read_policy_file(directory / CONFIG_NAME)
@@ -53,7 +55,7 @@ def load(home: Path, built_tools: frozenset[str] = frozenset()) -> Loaded:
     approvals = read_policy_file(directory / APPROVALS_NAME)
     where = places(home, built_tools)
     policy, findings = compile_policy(config, approvals, where)
-    return Loaded(policy, findings, where, config, approvals)
+    return Loaded(with_profiles(policy), findings, where, config, approvals)
 
 
 def places(home: Path, built_tools: frozenset[str] = frozenset()) -> Places:

@@ -99,6 +99,7 @@ class Start:
         command: starts the warden.
         subordinate: None as root.
         lent: from :func:`bascule.host.agent_names.lent_directories`.
+        governing: further files of the policy that the gateway is shown.
     """
 
     home: str
@@ -108,6 +109,7 @@ class Start:
     command: Command
     subordinate: Subordinate | None = None
     lent: Mapping[str, Mapping[AgentId, bool]] = field(default_factory=dict)
+    governing: tuple[str, ...] = ()
 
     def owners(self) -> Owners:
         """The uids as the warden counts them.

@@ -109,12 +109,22 @@ def explain_box(agent: AgentPolicy, document: Document, image_id: str) -> tuple[
             fact("processors", f"{box.docker.cpus / 1000:g}", "docker.cpus"),
             fact("image", f"{box.docker.image} ({known})", "docker.image"),
         ]
+    found.append(fact("system calls", _filter(agent), "docker.seccompProfile"))
     found += [
         fact("ends unused", _hours(box.docker.idle_seconds), "prune.idleHours"),
         fact("ends at age", _hours(box.docker.age_seconds), "prune.maxAgeDays"),
         fact("kept ready", "yes" if box.warm else "no: made when it is first used", "warm"),
     ]
     return tuple(found)
+
+
+def _filter(agent: AgentPolicy) -> str:
+    docker = agent.sandbox.docker
+    if agent.sandbox.backend is not Backend.DOCKER:
+        return f"our filter; {docker.seccomp} holds for containers only" if docker.seccomp else "our filter"
+    if not docker.seccomp:
+        return "Docker's default filter, and ours"
+    return f"{docker.seccomp} (sha256 {docker.seccomp_digest[:12]}), less what Docker's default refuses, and our filter"
 
 
 def _workspace(access: str) -> str:

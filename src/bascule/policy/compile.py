@@ -18,6 +18,7 @@ from bascule.core.paths import Layout
 from bascule.core.policy import AgentPolicy, ModelProvider, Operator, Policy, Quota
 from bascule.policy.approvals_file import Approvals, read_approvals, rules_for
 from bascule.policy.boxrules import BoxSource, bind_lines, is_sandboxed, merged, sandbox_policy, workspace_root
+from bascule.policy.callrules import profile_of, unheeded_profile
 from bascule.policy.egressplaces import own_places, refuse_own_places, unknown_agents
 from bascule.policy.egressrules import EgressSource, egress_policy
 from bascule.policy.execrules import Source, exec_policy
@@ -159,6 +160,8 @@ def _agent(agent: AgentId, entry: Entry, path: Path, given: _Given) -> tuple[Age
     sources = (Source("tools.exec", shared.exec_), Source(f"{dotted(path)}.tools.exec", own.exec_))
     exec_rules, exec_findings = exec_policy(agent, sources, rules, given.approvals)
     sandbox, box_findings = sandbox_policy(box, _timeouts(shared.exec_, own.exec_), given.document)
+    profile = profile_of(merged(box), given.document, (box.own_path, box.shared_path), places)
+    sandbox = replace(sandbox, docker=replace(sandbox.docker, seccomp=profile))
     binds, bind_findings = agent_binds(agent, bind_lines(box), given.document, places)
     egress, egress_findings = egress_policy(EgressSource(agent, config.egress, sandbox.network), given.document)
     if sandbox.network == "bridge":
@@ -181,6 +184,7 @@ def _agent(agent: AgentId, entry: Entry, path: Path, given: _Given) -> tuple[Age
     found = (
         *exec_findings,
         *box_findings,
+        *unheeded_profile(sandbox, agent),
         *bind_findings,
         *workspace_root(merged(box), agent, root),
         *egress_findings,

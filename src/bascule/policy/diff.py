@@ -111,7 +111,10 @@ def _agent(old: AgentPolicy, new: AgentPolicy) -> Iterator[Change]:
     yield from _ordered(new.id, "sandbox.workspaceAccess", ("none", "ro", "rw"), *access)
     if old.sandbox.backend is not new.sandbox.backend:
         yield Change(Direction.WIDER, new.id, "sandbox.backend", old.sandbox.backend.value, new.sandbox.backend.value)
+    yield from _filter(new.id, old.sandbox.docker, new.sandbox.docker)
     for part in fields(DockerPolicy):
+        if part.name.startswith("seccomp"):
+            continue
         made = (getattr(old.sandbox.docker, part.name), getattr(new.sandbox.docker, part.name))
         yield from _plain(new.id, f"sandbox.docker {part.name}", *made)
     yield from _plain(new.id, "sandbox.warm", str(old.sandbox.warm), str(new.sandbox.warm))
@@ -126,6 +129,14 @@ def _agent(old: AgentPolicy, new: AgentPolicy) -> Iterator[Change]:
     yield from _egress(new.id, old.egress, new.egress)
     yield from _plain(new.id, "model", old.model, new.model)
     yield from _plain(new.id, "prompts", old.prompts, new.prompts)
+
+
+def _filter(agent: str, old: DockerPolicy, new: DockerPolicy) -> Iterator[Change]:
+    """A first profile only takes away; whether another one does is not looked into, and so it is called wider."""
+    before, after = (f"{rules.seccomp} ({rules.seccomp_digest[:12]})" if rules.seccomp else "" for rules in (old, new))
+    if before != after:
+        direction = Direction.WIDER if before else Direction.NARROWER
+        yield Change(direction, agent, "sandbox.docker.seccompProfile", before, after)
 
 
 def _binds(agent: str, old: AgentPolicy, new: AgentPolicy) -> Iterator[Change]:

@@ -290,11 +290,15 @@ class StatusBody(TypedDict):
 
 
 class PolicyFiles(TypedDict):
-    """Both policy files as the gateway read them at start: bytes as UTF-8 text with ``surrogateescape``."""
+    """Both policy files as the gateway read them at start: bytes as UTF-8 text with ``surrogateescape``.
+
+    ``profiles``: hex SHA-256 of the filter of system calls that an agent's containers have, by agent.
+    """
 
     version: str
     config: str
     approvals: str | None
+    profiles: dict[str, str]
 
 
 class TextEvent(TypedDict):

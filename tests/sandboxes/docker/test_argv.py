@@ -77,6 +77,12 @@ def test_what_a_container_is_made_with(path: str, value: Any) -> None:
     assert at(container_body(PLAIN, "/opt/bascule"), path) == value
 
 
+def test_a_filter_of_the_operators_is_added_and_takes_nothing_away() -> None:
+    body = container_body(replace(PLAIN, seccomp='{"defaultAction": "SCMP_ACT_ERRNO"}'), "/opt/bascule")
+    options = ["no-new-privileges:true", 'seccomp={"defaultAction": "SCMP_ACT_ERRNO"}']
+    assert at(body, "HostConfig.SecurityOpt") == options
+
+
 def test_nothing_shares_a_namespace_or_drops_a_filter() -> None:
     host = at(container_body(PLAIN, "/opt/bascule"), "HostConfig")
     assert not {"PidMode", "UsernsMode", "UTSMode", "VolumesFrom", "Binds", "Links", "DeviceRequests"} & set(host)

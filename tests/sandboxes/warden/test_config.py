@@ -18,6 +18,8 @@ CONFIG = config_here(
 
 def test_what_is_written_reads_back() -> None:
     assert read_config(write_config(CONFIG)) == CONFIG
+    filtered = dataclasses.replace(CONFIG, filters={AgentId("one"): ("/etc/calls.json", "0" * 64)})
+    assert read_config(write_config(filtered)) == filtered
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,11 @@ def test_what_is_written_reads_back() -> None:
         {"bridged": "one"},
         {"bridged": None},
         {"protected": 1},
+        {"filters": None},
+        {"filters": {"one": "/f"}},
+        {"filters": {"one": ["f", "0" * 64]}},
+        {"filters": {"one": ["/f", 7]}},
+        {"filters": {"two": ["/f", "0" * 64]}},
     ],
 )
 def test_bad_configuration_is_refused(change: dict[str, object]) -> None:

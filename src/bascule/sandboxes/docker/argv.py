@@ -2,7 +2,8 @@
 
 Stops: an option of a container depending on anything but what was decided here. Nothing of a policy becomes a key of
 its own: a container is never privileged, joins no namespace of the host, gets no device, no capability and no network,
-and its root is read-only. Docker's own default filter stays in force. Does not stop Docker following a link that stands
+and its root is read-only. Docker's own default filter stays in force,
+or one of the operator's from which all that it refuses was taken. Does not stop Docker following a link that stands
 in a source's way: the warden compares what was mounted with what it had opened.
 """
 
@@ -54,6 +55,7 @@ class Container:
         scratch_bytes: size of each scratch place.
         labels: by name, all of :data:`LABELS`.
         scratches: further such places, with their bytes.
+        seccomp: the operator's filter of system calls as JSON text; empty for the engine's own default.
     """
 
     image: str
@@ -65,6 +67,7 @@ class Container:
     scratch_bytes: int
     labels: Mapping[str, str]
     scratches: Mapping[str, int] = field(default_factory=dict)
+    seccomp: str = ""
 
 
 def resident_argv(code: str) -> tuple[str, ...]:
@@ -127,7 +130,7 @@ def _host(wanted: Container) -> dict[str, Json]:
         "PublishAllPorts": False,
         "ReadonlyRootfs": True,
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
-        "SecurityOpt": ["no-new-privileges:true"],
+        "SecurityOpt": ["no-new-privileges:true", *([f"seccomp={wanted.seccomp}"] if wanted.seccomp else [])],
         "Tmpfs": tmpfs,
         "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}, {"Name": "nofile", "Soft": 1024, "Hard": 1024}],
     }

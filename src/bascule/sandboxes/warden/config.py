@@ -1,6 +1,6 @@
 """What a warden is told once, before it takes requests, by whoever started it with full rights.
 
-Stops: a gateway choosing uids or territory: they come from here and no request can name them.
+Stops: a gateway choosing uids, territory or filters of system calls: they come from here and no request can name them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import sys
 import sysconfig
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bascule.core.canonical import Json, read_arguments
@@ -45,6 +45,7 @@ class WardenConfig:
         extensions: extension modules whose shared libraries are needed.
         bubblewrap: the ``bwrap`` program.
         engine: the Docker engine's socket.
+        filters: path and hex SHA-256 of the operator's filter of system calls, by agent; its containers have it.
         single: every agent has the gateway's uid, the only one that is mapped; policy calls this unsafe.
         bridged: agents whose containers may be put on the engine's bridge; policy calls this unsafe.
     """
@@ -62,6 +63,7 @@ class WardenConfig:
     engine: str = ENGINE
     single: bool = False
     bridged: frozenset[AgentId] = frozenset()
+    filters: Mapping[AgentId, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def territory(self) -> Territory:
@@ -109,6 +111,7 @@ def write_config(config: WardenConfig) -> str:
     body |= {name: sorted(map(str, getattr(config, name))) for name in _SETS}
     body |= {"agents": {str(name): uid for name, uid in config.agents.items()}, "gateway_uid": config.gateway_uid}
     body["single"] = config.single
+    body["filters"] = {str(name): list(pin) for name, pin in config.filters.items()}
     return json.dumps(body)
 
 
@@ -122,7 +125,7 @@ def read_config(text: str) -> WardenConfig:
     agents, gateway, single = body.get("agents"), body.get("gateway_uid"), body.get("single")
     texts = {name: body.get(name) for name in _TEXTS}
     lists = {name: body.get(name) for name in (*_LISTS, *_SETS)}
-    if not isinstance(agents, Mapping) or not isinstance(gateway, int) or len(body) != len(texts) + len(lists) + 3:
+    if not isinstance(agents, Mapping) or not isinstance(gateway, int) or len(body) != len(texts) + len(lists) + 4:
         raise Malformed("warden_config", "the warden's configuration is incomplete")
     if not all(isinstance(item, str) and item.startswith("/") for item in texts.values()):
         raise Malformed("warden_config", "the warden's configuration names a path that is not absolute")
@@ -147,7 +150,20 @@ def read_config(text: str) -> WardenConfig:
         engine=str(texts["engine"]),
         single=single is True,
         bridged=frozenset(AgentId(name) for name in paths["bridged"]),
+        filters=_filters(body.get("filters"), uids),
     )
+
+
+def _filters(value: Json, agents: Mapping[AgentId, int]) -> Mapping[AgentId, tuple[str, str]]:
+    if not isinstance(value, Mapping):
+        raise Malformed("warden_config", "the warden's configuration is incomplete")
+    found: dict[AgentId, tuple[str, str]] = {}
+    for name, pin in value.items():
+        path, digest = pin if isinstance(pin, list) and len(pin) == 2 else (None, None)
+        if not isinstance(path, str) or not path.startswith("/") or not isinstance(digest, str) or name not in agents:
+            raise Malformed("warden_config", "the warden's configuration names a filter that is none")
+        found[AgentId(name)] = (path, digest)
+    return found
 
 
 def engine_socket(host: str) -> str:

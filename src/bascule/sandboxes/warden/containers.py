@@ -32,6 +32,7 @@ from bascule.sandboxes.docker.argv import (
     Container,
     container_body,
 )
+from bascule.sandboxes.docker.callfilter import CallFilters
 from bascule.sandboxes.docker.engine import Engine
 from bascule.sandboxes.docker.record import FILE, Image, read
 from bascule.sandboxes.warden.accounts import IdMap, Measured, read_status
@@ -76,6 +77,11 @@ class Containers:
     warden: str = field(default_factory=lambda: os.urandom(8).hex())
     has_contained: bool = False
     endings: Endings = field(default_factory=Endings)
+    filters: CallFilters = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the operator's filters, once."""
+        self.filters = CallFilters(self.config.filters)
 
     def _engine(self) -> Engine:
         if self.proc < 0 or self.ids.ranges != IdMap.parse("0 0 4294967295").ranges:
@@ -129,7 +135,7 @@ class Containers:
         engine = self._engine()
         for mount in request.mounts:
             self.config.territory.check_mount(mount)
-        image = self._image(request.image)
+        image, calls = self._image(request.image), self.filters.of(request.agent)
         agent = replace(agent, bare=request.bare)
         scratches = further_scratches(request.outfit, request.limits.memory_bytes)
         granted = container_binds(request.mounts, f"{self.config.home}/shared", scratches)
@@ -153,6 +159,7 @@ class Containers:
                     LABEL_DIGEST: request.digest,
                 },
                 scratches,
+                calls,
             )
             name = f"bascule-{request.agent}-{request.place[:12]}"
             made = self._create(engine, name, wanted)
@@ -162,6 +169,8 @@ class Containers:
             except BaseException as error:
                 with contextlib.suppress(BasculeError):
                     engine.remove(made)
+                if isinstance(error, Unavailable) and calls and error.code in (_ENDED.code, "docker_refused"):
+                    raise _stifled(error) from None
                 if isinstance(error, Unavailable) and error.code == _ENDED.code:
                     raise _ENDED from None  # wherever that was noticed
                 raise
@@ -301,6 +310,15 @@ class Containers:
                 }
             )
         return {"containers": rows}
+
+
+def _stifled(error: Unavailable) -> Unavailable:
+    """Name what is new about a container that does not live: others from the same image do."""
+    return Unavailable(
+        _ENDED.code,
+        f"the container ended at once; its docker.seccompProfile may refuse what it needs ({error.message[:200]})",
+        "start from Docker's own default profile and take calls away",
+    )
 
 
 def _shut_in_scratch(bind: Bind) -> Bind:
