@@ -89,8 +89,8 @@ def test_a_call_that_the_operator_forbids_is_refused_and_others_go_on(plain: Gro
     async def body(boxed: Boxed) -> tuple[int, bytes]:
         result = await boxed.run("echo", "still here")
         files = await boxed.boxes.files(KEY)
-        await files.write("workspace/note.md", b"kept", append=False)
-        read = await files.read("workspace/note.md", offset=0, limit=100)
+        await files.write("/workspace/workspace/note.md", b"kept", append=False)
+        read = await files.read("/workspace/workspace/note.md", offset=0, limit=100)
         return result.exits[-1], result.stdout + read.content
 
     assert within(strict, body) == (0, b"still here\nkept")
