@@ -12,8 +12,9 @@ from bascule.core.plan import Program, ProgramKind
 from bascule.core.policy import Backend, SandboxPolicy
 from bascule.core.posture import Posture
 from bascule.host.posture import NOT_BUILT, SHOWN_BY_BOX, Lookups, Snapshots
+from bascule.layers import l2_sandbox
 
-FIT = Posture(1, 2, True, 2, 0, True, 0, 7, 1, 1, cpus_limit=1)
+FIT = Posture(1, 2, True, 2, 0, True, 0, 7, 1, 1)
 
 
 class Boxes:
@@ -71,12 +72,12 @@ def test_a_box_that_does_not_start_is_missing_everything_it_shows():
     assert all("it does not start" in missing[need] for need in SHOWN_BY_BOX)
 
 
-def test_a_backend_that_is_not_built_is_named_and_starts_nothing():
-    boxes = Boxes()
+def test_the_bare_host_is_in_force_where_policy_names_it_and_said_for_as_long():
     rules = agent_policy(sandbox=replace(SandboxPolicy(), backend=Backend.UNSAFE_NONE))
-    missing = facts(snapshots(boxes), rules).missing
-    assert all("unsafe_none" in missing[need] for need in SHOWN_BY_BOX)
-    assert boxes.asked == 0
+    made = snapshots(Boxes(replace(FIT, memory_limit=0)), {Enforcement.SANDBOX: l2_sandbox.check})
+    assert facts(made, rules).missing == NOT_BUILT
+    assert ["bare host" in line for line in asyncio.run(made.tolerated(rules))] == [True]
+    assert asyncio.run(made.tolerated(agent_policy())) == ()
 
 
 def test_nothing_is_started_for_a_contained_agent():

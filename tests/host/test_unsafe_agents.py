@@ -9,7 +9,7 @@ import pytest
 from bascule.core.errors import Malformed
 from bascule.core.ids import AgentId
 from bascule.host import policy_files
-from bascule.host.unsafe_agents import bridged, unsafe_agents
+from bascule.host.unsafe_agents import bridged, on_host, unsafe_agents
 
 RAW = "sandbox: { backend: 'docker', network: 'unsafe_bridge' }"
 DOCKERS = "sandbox: { backend: 'docker', docker: { network: ' Unsafe_Bridge ' } }"
@@ -36,6 +36,26 @@ def written(home: Path, text: str) -> Path:
 def test_they_are_those_of_the_compiled_policy(tmp_path: Path, text: str, named: set[str]) -> None:
     found = bridged(unsafe_agents(written(tmp_path, text)))
     assert found == {AgentId(name) for name in named}
+
+
+NONE, OTHER = "sandbox: { backend: 'unsafe_none' }", "sandbox: { backend: 'unsafe-none' }"
+BOXED = "sandbox: { backend: 'bubblewrap' }"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (f"{{agents: {{list: [{{id: 'one', {NONE}}}, {{id: 'two'}}]}}}}", {"one"}),
+        (f"{{agents: {{list: [{{id: 'one', {OTHER}}}, {{id: 'two'}}]}}}}", {"one"}),
+        (f"{{agents: {{defaults: {{{NONE}}}, list: [{{id: 'one'}}, {{id: 'two'}}]}}}}", {"one", "two"}),
+        (f"{{agents: {{defaults: {{{NONE}}}, list: [{{id: 'one', {BOXED}}}, {{id: 'two'}}]}}}}", {"two"}),
+        (f"{{agents: {{defaults: {{{BOXED}}}, list: [{{id: 'one', {OTHER}}}, {{id: 'two'}}]}}}}", {"one"}),
+        (f"{{agents: {{list: [{{id: 'unsafe_none', {BOXED}}}, {{id: 'two', name: 'unsafe_none'}}]}}}}", set()),
+        (f"{{agents: {{list: [{{id: 'one', {RAW}}}]}}}}", set()),
+    ],
+)
+def test_who_is_on_the_bare_host_is_read_from_the_compiled_policy(tmp_path: Path, text: str, named: set[str]) -> None:
+    assert on_host(unsafe_agents(written(tmp_path, text))) == {AgentId(name) for name in named}
 
 
 def test_a_policy_that_does_not_speak_of_it_is_not_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

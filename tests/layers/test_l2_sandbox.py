@@ -6,7 +6,7 @@ from tests.builders import FACTS, FIT, LAYOUT, agent_policy, file_call, without
 from bascule.core.confinement import Mount
 from bascule.core.finding import Severity
 from bascule.core.paths import Access
-from bascule.core.policy import SandboxPolicy
+from bascule.core.policy import Backend, SandboxPolicy
 from bascule.core.verdict import Effect
 from bascule.layers import l2_sandbox
 
@@ -34,12 +34,18 @@ def test_a_posture_that_falls_short_is_critical(spoiled, check):
 
 
 def test_limits_the_machine_cannot_give_are_said_but_do_not_stop():
-    found = l2_sandbox.check(replace(FIT, memory_limit=0, pids_limit=0, cpus_limit=0), agent_policy())
+    found = l2_sandbox.check(replace(FIT, memory_limit=0, pids_limit=0), agent_policy())
     assert [(finding.check, finding.severity) for finding in found] == [
         ("sandbox.memory", Severity.WARN),
         ("sandbox.pids", Severity.WARN),
-        ("sandbox.cpus", Severity.WARN),
     ]
+
+
+def test_the_bare_host_is_said_and_is_no_reason_to_stop():
+    rules = agent_policy(sandbox=SandboxPolicy(Backend.UNSAFE_NONE))
+    (found,) = l2_sandbox.check(FIT, rules)
+    assert (found.check, found.severity) == (l2_sandbox.UNSAFE_NONE, Severity.WARN)
+    assert l2_sandbox.judge(file_call("/etc/shadow", Access.READ), FACTS, rules).effect is Effect.DENY
 
 
 @pytest.mark.parametrize(

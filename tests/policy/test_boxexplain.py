@@ -9,7 +9,7 @@ import pytest
 from tests.policy.making import compiled
 
 from bascule.core.ids import AgentId
-from bascule.policy.boxexplain import Fact, Keys, box_mounts, explain_box
+from bascule.policy.boxexplain import BoxMount, Fact, Keys, box_mounts, explain_box
 from bascule.policy.json5 import read
 
 A = AgentId("a")
@@ -52,6 +52,15 @@ def test_what_nobody_says_is_built_in_and_names_the_key_that_would_say_it() -> N
     for fact in facts().values():
         assert fact.where == "", fact
         assert fact.key.startswith(("agents.list[0].sandbox.", "egress")), fact
+
+
+def test_the_bare_host_is_said_first_and_lies_beneath_all_places() -> None:
+    found = facts({"backend": "unsafe-none"})["backend"]
+    assert found.value.startswith("unsafe_none: NO SANDBOX FOR PROGRAMS")
+    assert found.where.startswith("f:")
+    bare = compiled({"agents": {"list": [{"id": "a", "sandbox": {"backend": "unsafe_none"}}]}})[0].agents[A]
+    usual = compiled({"agents": {"list": [{"id": "a"}]}})[0].agents[A]
+    assert box_mounts(bare) == (BoxMount("/", "/", "host"), *box_mounts(usual))
 
 
 def test_a_limit_of_another_section_is_found() -> None:

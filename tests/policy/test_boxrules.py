@@ -92,28 +92,37 @@ def test_what_is_not_carried_out_is_refused_at_its_place(own: Any, says: str) ->
     ("shared", "own", "wanted"),
     [
         ({}, {}, DockerPolicy()),
-        ({"docker": {"image": "a:1", "cpus": 2}}, {"docker": {"cpus": 0.5}}, DockerPolicy("a:1")),
+        ({"docker": {"image": "a:1", "cpus": 2}}, {"docker": {"cpus": 0.5}}, DockerPolicy("a:1", cpus=500)),
         ({"scope": "session"}, {}, DockerPolicy(per_session=True)),
         ({"scope": "session"}, {"scope": "agent"}, DockerPolicy()),
         ({"perSession": True}, {}, DockerPolicy(per_session=True)),
         ({"prune": {"idleHours": 0, "maxAgeDays": 1}}, {}, DockerPolicy(idle_seconds=0, age_seconds=86_400)),
+        ({"docker": {"cpus": 0.0001}}, {}, DockerPolicy(cpus=1)),
     ],
 )
 def test_what_containers_are_made_from(shared: Any, own: Any, wanted: DockerPolicy) -> None:
     assert box({"backend": "docker", **shared}, own).docker == wanted
 
 
-@pytest.mark.parametrize("backend", ["docker", "bubblewrap"])
-@pytest.mark.parametrize(
-    ("shared", "own", "wanted"), [({}, {}, 1000), ({"cpus": 2}, {"cpus": 0.5}, 500), ({"cpus": 0.0001}, {}, 1)]
-)
-def test_processors_are_limited_in_either_backend(backend: str, shared: Any, own: Any, wanted: int) -> None:
-    assert box({"backend": backend, "docker": shared}, {"docker": own}).limits.cpus == wanted
-
-
 def test_no_sandbox_and_dropped_variables_are_found() -> None:
     agents = {"list": [{"id": "a", "sandbox": {"backend": "unsafe-none", "docker": {"env": {"X_CREDENTIAL": "1"}}}}]}
     assert {"sandbox.unsafe_none", "sandbox.env_dropped"} <= checks({"agents": agents})
+
+
+def test_the_bare_host_needs_accounts_of_their_own() -> None:
+    with pytest.raises(Malformed) as refused:
+        box({"unsafeSingleUid": True}, {"backend": "unsafe_none"})
+    assert "an account of its own" in refused.value.message
+
+
+def test_keys_of_a_box_that_do_nothing_on_the_bare_host_are_named() -> None:
+    shared = {"docker": {"image": "x:1", "readOnlyRoot": True, "memory": "64m", "tmpfs": ["/scratch"]}}
+    agents = {"defaults": {"sandbox": shared}, "list": [{"id": "a", "sandbox": {"backend": "unsafe_none"}}]}
+    _, findings = compiled({"agents": agents})
+    (found,) = [finding for finding in findings if finding.check == "sandbox.unsafe_none_keys"]
+    assert found.detail.endswith(": image, readOnlyRoot")
+    agents["list"][0]["sandbox"] = {"backend": "docker"}
+    assert "sandbox.unsafe_none_keys" not in checks({"agents": agents})
 
 
 @pytest.mark.parametrize("name", ["unsafe-none", "unsafe_none"])

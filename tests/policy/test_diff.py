@@ -48,6 +48,7 @@ def test_nothing_changes_nothing() -> None:
         (edited(agents__list__0__tools={"allow": ["read", "exec", "cron"]}), "wider", "tool cron"),
         (edited(agents__list__0__tools={"allow": ["read"]}), "narrower", "tool exec"),
         (edited(agents__list__0__sandbox={"network": "none"}), "narrower", "sandbox.network"),
+        (edited(agents__list__0__sandbox={"network": "proxy", "backend": "unsafe_none"}), "wider", "sandbox.backend"),
         (edited(agents__list__0__sandbox={"docker": {"network": "bridge"}}), "wider", "egress.allow"),
         (edited(agents__list__0__quota={"callsPerDay": 1}), "narrower", "quota calls_per_day"),
         (edited(agents__list__0__model="x/y"), "other", "model"),
@@ -60,6 +61,14 @@ def test_nothing_changes_nothing() -> None:
 )
 def test_an_edit_of_the_configuration(config: Any, direction: str, subject: str) -> None:
     assert [(change.direction, change.subject) for change in changes(config)] == [(direction, subject)]
+
+
+def test_leaving_the_bare_host_narrows() -> None:
+    old = compiled(edited(agents__list__0__sandbox={"backend": "unsafe_none"}), FILED)[0]
+    new = compiled(edited(agents__list__0__sandbox={"backend": "docker"}), FILED)[0]
+    assert [(change.direction, change.subject) for change in diff_policies(old, new)] == [
+        (Direction.NARROWER, "sandbox.backend")
+    ]
 
 
 @pytest.mark.parametrize(

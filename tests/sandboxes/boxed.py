@@ -28,7 +28,7 @@ from bascule.core.confinement import Limits
 from bascule.core.ids import AgentId, cli_session
 from bascule.core.paths import Layout
 from bascule.core.plan import Program, ProgramKind
-from bascule.core.policy import AgentPolicy, ExecPolicy, Quota, SandboxPolicy
+from bascule.core.policy import AgentPolicy, Backend, ExecPolicy, Quota, SandboxPolicy
 from bascule.core.ports import WayOut
 from bascule.host import gateway_view
 from bascule.host.directories import CANARY
@@ -36,6 +36,7 @@ from bascule.host.programs import classify
 from bascule.host.split import Start, Subordinate, needed_paths, start_warden
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
 from bascule.sandboxes.docker.backend import DockerBoxes
+from bascule.sandboxes.unsafe_none.backend import UnsafeNoneBoxes
 from bascule.sandboxes.warden.client import WardenClient
 from bascule.sandboxes.warden.config import config_here, warden_command
 
@@ -111,9 +112,9 @@ def program(word: str) -> Program:
     return Program(word, real, ProgramKind.NATIVE, digest)
 
 
-def policies(home: Path, network: str = "none") -> dict[AgentId, AgentPolicy]:
-    """Two agents with the default box, and this network."""
-    box = SandboxPolicy(network=network)
+def policies(home: Path, network: str = "none", backend: Backend = Backend.BUBBLEWRAP) -> dict[AgentId, AgentPolicy]:
+    """Two agents with the default box, this network, and this backend."""
+    box = SandboxPolicy(network=network, backend=backend)
     return {
         name: AgentPolicy(name, name, "", {}, ExecPolicy(), box, Quota(), Layout(str(home), f"{home}/agents/{name}"))
         for name in (ONE, TWO)
@@ -132,17 +133,20 @@ def grounded(
     """Start a warden in one of the modes: ``root``, ``rootless``, or ``docker``, which is root with containers.
 
     ``filters`` are the operator's own of system calls, put beside the home; ``pins`` other digests than theirs.
+
+    ``host`` and ``host-rootless`` are the first two with programs on the bare host.
     """
     home.mkdir(parents=True, exist_ok=True)
-    if mode in {"root", "docker"}:
+    on_host = frozenset({ONE, TWO} if mode.startswith("host") else ())
+    if mode in {"root", "docker", "host"}:
         uids, gateway = {ONE: ROOT_BASE + 1, TWO: ROOT_BASE + 2}, ROOT_BASE
         if mode == "docker":
             daemon.record(home)
         pinned = {name: _filter(home, name, text, pins or {}) for name, text in (filters or {}).items()}
-        connection = _start(home, uids, gateway, None, engine, pinned)
+        connection = _start(home, uids, gateway, None, engine, pinned, on_host)
     else:
         uids, gateway = {ONE: RANGE, TWO: RANGE + 1}, USER
-        connection = _start_as_user(home)
+        connection = _start_as_user(home, on_host)
     ground = Ground(home, mode, uids, gateway, connection)
     try:
         yield ground
@@ -163,18 +167,19 @@ def _start(
     subordinate: Subordinate | None,
     engine: str = daemon.SOCKET,
     filters: dict[AgentId, tuple[str, str]] | None = None,
+    on_host: frozenset[AgentId] = frozenset(),
 ) -> socket.socket:
     config = config_here(str(home), uids, gateway, canary=f"{home}/state/{CANARY}")
-    config = replace(config, engine=engine, filters=filters or {})
+    config = replace(config, engine=engine, filters=filters or {}, on_host=on_host)
     owner = home.stat().st_uid
     return start_warden(Start(str(home), owner, gateway, uids, lambda fd: warden_command(config, fd), subordinate))
 
 
-def _start_as_user(home: Path) -> socket.socket:
+def _start_as_user(home: Path, on_host: frozenset[AgentId]) -> socket.socket:
     os.chown(home, USER, USER)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        words = [sys.executable, "-P", str(Path(__file__).resolve()), str(home), str(theirs.fileno())]
+        words = [sys.executable, "-P", str(Path(__file__).resolve()), str(home), str(theirs.fileno()), *on_host]
         subprocess.run(
             words,
             pass_fds=[theirs.fileno()],
@@ -186,7 +191,7 @@ def _start_as_user(home: Path) -> socket.socket:
     return socket.socket(fileno=files[0])
 
 
-def _as_user(home: Path, descriptor: int) -> None:
+def _as_user(home: Path, descriptor: int, on_host: frozenset[AgentId]) -> None:
     """The child: put the account over the machine's tables, become it, start the warden, hand the socket back."""
     row = f"bascule-test:{RANGE}:65536\n"
     extra = {"passwd": f"bascule-test:x:{USER}:{USER}::/nonexistent:/bin/sh\n", "group": f"bascule-test:x:{USER}:\n"}
@@ -203,7 +208,8 @@ def _as_user(home: Path, descriptor: int) -> None:
     os.setgroups([])
     os.setresgid(USER, USER, USER)
     os.setresuid(USER, USER, USER)
-    connection = _start(home, {ONE: RANGE, TWO: RANGE + 1}, USER, Subordinate(RANGE, RANGE, 65536))
+    uids = {ONE: RANGE, TWO: RANGE + 1}
+    connection = _start(home, uids, USER, Subordinate(RANGE, RANGE, 65536), on_host=on_host)
     with socket.socket(fileno=descriptor) as back:
         socket.send_fds(back, [b"s"], [connection.fileno()])
 
@@ -216,8 +222,10 @@ def within(ground: Ground, body: Callable[[Boxed], Awaitable[T]], way: WayOut | 
 
     async def main() -> T:
         client = WardenClient.attach(ground.socket.dup())
-        make = DockerBoxes if ground.mode == "docker" else BubblewrapBoxes
-        agents = policies(ground.home, "none" if way is None else "proxy")
+        on_host = ground.mode.startswith("host")
+        make = DockerBoxes if ground.mode == "docker" else UnsafeNoneBoxes if on_host else BubblewrapBoxes
+        backend = Backend.UNSAFE_NONE if on_host else Backend.BUBBLEWRAP
+        agents = policies(ground.home, "none" if way is None else "proxy", backend)
         boxes = make(client, agents, ground.uids, ground.gateway, way)
         try:
             return await asyncio.wait_for(body(Boxed(ground, client, boxes)), 60)
@@ -229,4 +237,4 @@ def within(ground: Ground, body: Callable[[Boxed], Awaitable[T]], way: WayOut | 
 
 
 if __name__ == "__main__":
-    _as_user(Path(sys.argv[1]), int(sys.argv[2]))
+    _as_user(Path(sys.argv[1]), int(sys.argv[2]), frozenset(map(AgentId, sys.argv[3:])))

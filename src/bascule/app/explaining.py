@@ -21,7 +21,12 @@ from bascule.policy.places import CONFIG_NAME
 from bascule.sandboxes.docker import record
 from bascule.service.boxshapes import ExplainBody, FactRow, KeyRow, MountRow, ToolRow
 
-_ACCESS = {"ro": "read-only", "rw": "writable", "run": "read-only, may be run"}
+_ACCESS = {
+    "ro": "read-only",
+    "rw": "writable",
+    "run": "read-only, may be run",
+    "host": "of programs: read and run, written where an entry says writes, all as far as their account may",
+}
 
 
 def explain_files(home: Path, untrusted_agent: str, built: frozenset[str]) -> ExplainBody:

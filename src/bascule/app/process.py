@@ -31,7 +31,7 @@ from bascule.control import place
 from bascule.control.access import Access
 from bascule.control.server import Hello, Server
 from bascule.core.errors import BasculeError, Unavailable
-from bascule.core.policy import Policy
+from bascule.core.policy import Backend, Policy
 from bascule.gate import Boundary
 from bascule.host import accounts, rights
 from bascule.host.policy_files import load
@@ -52,6 +52,13 @@ _SINGLE = ErrorBody(
     message="warn: NO ACCOUNT ISOLATION: every agent runs under the account of the gateway and the operator; "
     "only its box keeps it from their files",
     remedy="give this account a range in /etc/subuid and /etc/subgid, then: bascule gateway restart",
+)
+
+_BARE_HOST = ErrorBody(
+    code="unsafe_none",
+    message="warn: NO SANDBOX FOR PROGRAMS of {}: they run on the bare host, with every file their account may read "
+    "and every program of this machine",
+    remedy="set sandbox.backend to bubblewrap or docker, then: bascule gateway restart",
 )
 
 _WARDEN_GONE = ErrorBody(
@@ -137,6 +144,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
     boxes = RoutedBoxes(client, loaded.policy.agents, table.agents, os.geteuid(), ways)
     keeper = Keeper(loaded.policy, boxes, lambda line: LOG.warning("%s", line))
     watch = Watch(born.home, os.getpid(), _users(loaded.policy))
+    bare = _on_bare_host(loaded.policy)
     ground = Ground(
         home=born.home,
         loaded=loaded,
@@ -152,11 +160,11 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
         reached=reached,
         clock=SystemClock(),
         account=Rights(table.agents, _granted(born.granted)).of,
-        trouble=lambda: (*_trouble(table, client), *surfaces.problems(), *keeper.problems(), *_machine(watch)),
+        trouble=lambda: (*_trouble(table, client), *bare, *surfaces.problems(), *keeper.problems(), *_machine(watch)),
         dashboard=surfaces.dashboard,
     )
-    if table.single:
-        LOG.warning("%s (%s)", _SINGLE["message"].removeprefix("warn: "), _SINGLE["remedy"])
+    for said in (*((_SINGLE,) if table.single else ()), *bare):
+        LOG.warning("%s (%s)", said["message"].removeprefix("warn: "), said["remedy"])
     access = Access(born.owner, os.geteuid(), site_of(born.home).operators)
     # With a single account an agent's is the operator's; then only its box, in which no socket is, keeps it away.
     uids = frozenset[int]() if table.single else frozenset(table.agents.values())
@@ -167,6 +175,14 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
             await _attend(born, _Open(house, server, surfaces, keeper), stopping)
     finally:
         client.close()
+
+
+def _on_bare_host(policy: Policy) -> tuple[ErrorBody, ...]:
+    """What is said for as long as policy names the bare host."""
+    named = [name for name, rules in policy.agents.items() if rules.sandbox.backend is Backend.UNSAFE_NONE]
+    if not named:
+        return ()
+    return (ErrorBody(**{**_BARE_HOST, "message": _BARE_HOST["message"].format(", ".join(named))}),)
 
 
 def _machine(watch: Watch) -> tuple[ErrorBody, ...]:

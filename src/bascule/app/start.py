@@ -27,7 +27,7 @@ from bascule.host.callprofiles import pinned
 from bascule.host.directories import CANARY
 from bascule.host.notify import service_manager
 from bascule.host.site import site_of
-from bascule.host.unsafe_agents import bridged, unsafe_agents
+from bascule.host.unsafe_agents import bridged, on_host, unsafe_agents
 from bascule.linux.calls import die_with_parent, forbid_new_privileges
 from bascule.sandboxes.warden.config import config_here, engine_socket, warden_command
 
@@ -101,11 +101,13 @@ def plan_start(home: Path, agents: Iterable[AgentId]) -> split.Start:
     config = config_here(
         str(home), table.agents, table.gateway, protected=(code, *site_of(home).governing), canary=canary
     )
-    filters = _filters(home)
+    filters, named = _filters(home), unsafe_agents(home)
     config = replace(
         config,
         engine=engine_socket(os.environ.get("DOCKER_HOST", "")),
-        bridged=bridged(unsafe_agents(home)) & table.agents.keys(),
+        bridged=bridged(named) & table.agents.keys(),
+        # Not with a single account: the gateway's own would be all that holds such a program.
+        on_host=frozenset() if table.single else on_host(named) & table.agents.keys(),
         filters=filters,
     )
     return split.Start(

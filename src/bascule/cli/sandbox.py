@@ -39,7 +39,7 @@ FACTS = (Column("WHAT", "id"), Column("IS", "value"), Column("BY", "by"))
 MOUNTS = (Column("IN THE BOX", "target"), Column("MAY", "access"), Column("OF THIS MACHINE", "source"))
 TOOLS = (Column("IT LACKS", "id"), Column("TAKEN BY", "by"))
 
-ACCESS = {"ro": "read", "rw": "read, write", "run": "read, run"}
+ACCESS = {"ro": "read", "rw": "read, write", "run": "read, run", "host": "as its account may"}
 
 
 def explain(

@@ -17,10 +17,11 @@ from bascule.core.facts import Enforcement, Facts, Usage
 from bascule.core.finding import Finding, Severity
 from bascule.core.ids import AgentId
 from bascule.core.paths import is_within
-from bascule.core.policy import AgentPolicy, Backend, Policy
+from bascule.core.policy import AgentPolicy, Policy
 from bascule.core.ports import Boxes, Clock
 from bascule.core.posture import Posture
 from bascule.core.rights import Account
+from bascule.layers.l2_sandbox import UNSAFE_NONE
 
 Check = Callable[[Posture, AgentPolicy], tuple[Finding, ...]]
 
@@ -40,6 +41,9 @@ SHOWN_BY_BOX = (Enforcement.ACCOUNT, Enforcement.SANDBOX, Enforcement.NETWORK, E
 
 OF_ACCOUNTS = frozenset({Enforcement.ACCOUNT, Enforcement.OS_PERMISSIONS})
 """Those of them that policy can do without by name."""
+
+BY_NAME = frozenset({UNSAFE_NONE})
+"""Findings of the others that are so because policy named it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +109,17 @@ class Snapshots:
         return {Enforcement.PROXY: problem} if problem else {}
 
     async def tolerated(self, rules: AgentPolicy) -> tuple[str, ...]:
-        """Return what policy tolerates of an agent's box that has no account of its own, one line each."""
+        """Return what policy tolerates by name: a box without an account of its own, the bare host; one line each."""
         try:
             posture = await self.posture(rules, fresh=False)
         except BasculeError:
             return ()  # then nothing is in force, and that is said
-        checks = [check for enforcement, check in self._checks.items() if enforcement in OF_ACCOUNTS]
-        found = [finding for check in checks for finding in check(posture, rules)]
-        return tuple(finding.detail for finding in found if finding.severity is Severity.WARN)
+        found = [(of, finding) for of, check in self._checks.items() for finding in check(posture, rules)]
+        return tuple(
+            finding.detail
+            for of, finding in found
+            if finding.severity is Severity.WARN and (of in OF_ACCOUNTS or finding.check in BY_NAME)
+        )
 
     async def posture(self, rules: AgentPolicy, *, fresh: bool) -> Posture:
         """Return the self-test of an agent's box, with what the machine grants the agent's account.
@@ -126,9 +133,6 @@ class Snapshots:
 
     async def _shown(self, rules: AgentPolicy, *, fresh: bool) -> tuple[dict[Enforcement, str], str]:
         """Return what a box shows to be missing, and why ``tools/`` may not be mounted."""
-        if rules.sandbox.backend is Backend.UNSAFE_NONE:
-            reason = f"the {rules.sandbox.backend.value} backend is not built"
-            return dict.fromkeys(SHOWN_BY_BOX, reason), ""
         try:
             posture = await self.posture(rules, fresh=fresh)
         except BasculeError as error:

@@ -1,6 +1,7 @@
 """The agents whose compiled policy gives them what is called unsafe, for a warden that will believe nobody else later.
 
-Stops: a gateway that was taken over choosing for itself whose containers get a raw bridge. The policy is compiled only
+Stops: a gateway that was taken over choosing for itself whose containers get a raw bridge and whose programs run on the
+bare host. The policy is compiled only
 where its text speaks of such a thing at all, for a start should be quick. Does not stop: a policy that names it.
 """
 
@@ -10,13 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bascule.core.ids import AgentId
-from bascule.core.policy import AgentPolicy
+from bascule.core.policy import AgentPolicy, Backend
 from bascule.host.policy_file import read_policy_file
 from bascule.host.site import site_of
 from bascule.policy.json5 import read
 from bascule.policy.places import CONFIG_NAME
 
 RAW_BRIDGE = "unsafe_bridge"
+_WORDS = frozenset({RAW_BRIDGE, "unsafe_none", "unsafe-none"})
+"""What names something unsafe, in every spelling that counts."""
 
 
 def unsafe_agents(home: Path) -> tuple[AgentPolicy, ...]:
@@ -38,9 +41,14 @@ def bridged(agents: tuple[AgentPolicy, ...]) -> frozenset[AgentId]:
     return frozenset(agent.id for agent in agents if agent.sandbox.network == RAW_BRIDGE)
 
 
+def on_host(agents: tuple[AgentPolicy, ...]) -> frozenset[AgentId]:
+    """Return the agents whose programs run on the bare host."""
+    return frozenset(agent.id for agent in agents if agent.sandbox.backend is Backend.UNSAFE_NONE)
+
+
 def _speaks_of(value: object) -> bool:
     if isinstance(value, str):
-        return value.strip().lower() == RAW_BRIDGE
+        return value.strip().lower() in _WORDS
     if isinstance(value, Mapping):
         return any(map(_speaks_of, value.values()))
     return isinstance(value, tuple | list) and any(map(_speaks_of, value))

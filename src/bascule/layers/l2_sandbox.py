@@ -1,7 +1,8 @@
 """Layer 2, sandbox: an agent's hands see its own directory and nothing else.
 
 Stops: file tools naming paths outside what the box holds, and any call at all when the box failed its self-test. Does
-not stop: what a file inside the agent's own directory says; its content is data, and labelled so.
+not stop: what a file inside the agent's own directory says; its content is data, and labelled so. Nor, where policy
+names the bare host, what a program reads there: this layer then holds file tools and operands, and says so.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from bascule.core.confinement import Confinement, Mount
 from bascule.core.facts import Enforcement, Facts
 from bascule.core.finding import Finding, Severity
 from bascule.core.paths import BOX_ROOT, OWN_DIRECTORIES, Access, Zone
-from bascule.core.policy import AgentPolicy
+from bascule.core.policy import AgentPolicy, Backend
 from bascule.core.posture import Posture
 from bascule.core.scope import strictest_use
 from bascule.core.verdict import Effect, Verdict, allow, deny
@@ -21,6 +22,9 @@ ENFORCEMENT = Enforcement.SANDBOX
 
 MINIMUM_LANDLOCK = 1
 """Landlock ABI a file worker must have; every kernel since 5.13 gives it where it is switched on."""
+
+UNSAFE_NONE = "sandbox.unsafe_none"
+"""Name of the finding that an agent's programs run on the bare host because its policy says so."""
 
 _OK = allow(NAME)
 _OWN = frozenset(f"{BOX_ROOT}/{name}" for name in OWN_DIRECTORIES)
@@ -57,9 +61,15 @@ def confine(call: Call, policy: AgentPolicy) -> Confinement:
     )
 
 
-def check(posture: Posture, _policy: AgentPolicy) -> tuple[Finding, ...]:
-    """Is it so here: seccomp filtering, Landlock, no new privileges; limits the machine cannot give are warnings."""
+def check(posture: Posture, policy: AgentPolicy) -> tuple[Finding, ...]:
+    """Is it so here: seccomp filtering, Landlock, no new privileges.
+
+    Limits the machine cannot give are warnings, and so is the bare host, which only policy can name.
+    """
     found = [Finding("sandbox.self_test", Severity.CRITICAL, problem) for problem in posture.problems]
+    if policy.sandbox.backend is Backend.UNSAFE_NONE:
+        detail = "NO SANDBOX FOR PROGRAMS: they run on the bare host, by sandbox.backend unsafe_none"
+        found.append(Finding(UNSAFE_NONE, Severity.WARN, detail, "set sandbox.backend to bubblewrap"))
     if posture.seccomp != 2:
         found.append(Finding("sandbox.seccomp", Severity.CRITICAL, "no system-call filter is in force in the box"))
     if posture.landlock_abi < MINIMUM_LANDLOCK:
@@ -77,6 +87,4 @@ def check(posture: Posture, _policy: AgentPolicy) -> tuple[Finding, ...]:
         found.append(Finding("sandbox.memory", Severity.WARN, "no cgroup limits the box's memory; rlimits do alone"))
     if not posture.pids_limit:
         found.append(Finding("sandbox.pids", Severity.WARN, "no cgroup limits the box's processes; rlimits do alone"))
-    if not posture.cpus_limit:
-        found.append(Finding("sandbox.cpus", Severity.WARN, "no cgroup limits the box's processors; CPU time alone is"))
     return tuple(found)

@@ -123,6 +123,8 @@ def open_without_links(path: str, flags: int) -> int:
 def clone_mount(source: int, flags: MountFlag, *, recursive: bool = False) -> int:
     """Return a detached bind mount of what ``source`` has open, with ``flags`` added.
 
+    With any, it takes no part in what is mounted at its source later, which would come along without them.
+
     Args:
         source: a descriptor, ``O_PATH`` suffices.
         flags: attributes the new mount has besides the ones of its source.
@@ -134,7 +136,7 @@ def clone_mount(source: int, flags: MountFlag, *, recursive: bool = False) -> in
     deep = _AT_RECURSIVE if recursive else 0
     tree = system_call("open_tree", _OPEN_TREE, source, b"", _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | deep)
     if flags:
-        attributes = struct.pack("=QQQQ", int(flags), 0, 0, 0)
+        attributes = struct.pack("=QQQQ", int(flags), 0, _MS_PRIVATE, 0)
         try:
             system_call("mount_setattr", _MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH | deep, attributes, len(attributes))
         except OSError:

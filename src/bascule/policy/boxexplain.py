@@ -39,7 +39,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class BoxMount:
-    """One place of a box: the operator's path (empty if the box's own), the box's, and ``ro``, ``rw`` or ``run``."""
+    """One place of a box: the operator's path (empty if the box's own), the box's, and what may be done there.
+
+    That is ``ro``, ``rw``, ``run``, or ``host``: this machine's own tree beneath all others, of programs alone.
+    """
 
     source: str
     target: str
@@ -94,7 +97,8 @@ def explain_box(agent: AgentPolicy, document: Document, image_id: str) -> tuple[
         return Fact(subject, value, *keys.first([f"{place}.{name}" for name in names for place in (own, DEFAULTS)]))
 
     docker = box.backend is Backend.DOCKER
-    found = [fact("backend", box.backend.value, "backend"), _mode(keys, own)]
+    backend = _BARE_HOST if box.backend is Backend.UNSAFE_NONE else box.backend.value
+    found = [fact("backend", backend, "backend"), _mode(keys, own)]
     if docker:
         scope = "one container for every session" if box.docker.per_session else "one container for the agent"
         found.append(fact("scope", scope, "scope", "perSession"))
@@ -102,11 +106,13 @@ def explain_box(agent: AgentPolicy, document: Document, image_id: str) -> tuple[
         fact("workspace", _workspace(box.workspace_access), "workspaceAccess"),
         *_network(agent, keys, own),
         *_limits(agent, keys, own),
-        fact("processors", f"{box.limits.cpus / 1000:g}{'' if docker else ' for each program'}", "docker.cpus"),
     ]
     if docker:
         known = image_id if image_id else "not recorded: run bascule sandbox build"
-        found.append(fact("image", f"{box.docker.image} ({known})", "docker.image"))
+        found += [
+            fact("processors", f"{box.docker.cpus / 1000:g}", "docker.cpus"),
+            fact("image", f"{box.docker.image} ({known})", "docker.image"),
+        ]
     found.append(fact("system calls", _filter(agent), "docker.seccompProfile"))
     found += [
         fact("ends unused", _hours(box.docker.idle_seconds), "prune.idleHours"),
@@ -125,6 +131,12 @@ def _filter(agent: AgentPolicy) -> str:
     return f"{docker.seccomp} (sha256 {docker.seccomp_digest[:12]}), less what Docker's default refuses, and our filter"
 
 
+_BARE_HOST = (
+    f"{Backend.UNSAFE_NONE.value}: NO SANDBOX FOR PROGRAMS, which see this machine's files and can start every "
+    "program; file tools keep their box"
+)
+
+
 def _workspace(access: str) -> str:
     return "none: nothing of its directory" if access == "none" else f"{access} for {', '.join(OWN_DIRECTORIES)}"
 
@@ -134,6 +146,8 @@ def box_mounts(agent: AgentPolicy) -> tuple[BoxMount, ...]:
     root = agent.layout.agent_root
     own = "rw" if agent.sandbox.workspace_access == "rw" else "ro"
     found: list[BoxMount] = []
+    if agent.sandbox.backend is Backend.UNSAFE_NONE:
+        found.append(BoxMount("/", "/", "host"))
     if agent.sandbox.workspace_access != "none":
         found.append(BoxMount(root, BOX_ROOT, "ro"))
         found += [BoxMount(f"{root}/{name}", f"{BOX_ROOT}/{name}", own) for name in OWN_DIRECTORIES]

@@ -83,8 +83,7 @@ def sandbox_policy(
     _check_docker(box, document, path)
     findings: list[Finding] = []
     if _BACKENDS[box.backend] is Backend.UNSAFE_NONE:
-        detail = f"{source.agent}: the bare host is no backend of this version; every call of the agent is denied"
-        findings.append(Finding("sandbox.unsafe_none", Severity.CRITICAL, detail, "set sandbox.backend to bubblewrap"))
+        findings += _bare_host(box, source.agent, document, path)
     findings += _single_uid(box, source.agent)
     findings += _mode(box, source.agent)
     network = _network(box, document, path)
@@ -136,6 +135,7 @@ def _docker(box: Sandbox) -> DockerPolicy:
     return DockerPolicy(
         docker.image if docker.image is not None else usual.image,
         box.scope == "session" or (box.scope is None and bool(box.per_session)),
+        max(1, int(docker.cpus * 1000)) if docker.cpus is not None else usual.cpus,
         prune.idle_hours * 3600 if prune.idle_hours is not None else usual.idle_seconds,
         prune.max_age_days * 86_400 if prune.max_age_days is not None else usual.age_seconds,
     )
@@ -156,6 +156,26 @@ def workspace_root(box: Sandbox, agent: str, root: str) -> Iterator[Finding]:
     if said is not None and normal(said) != root:
         detail = f"{agent}: sandbox.workspaceRoot names {said[:120]}, and the agent's directory is {root}"
         yield Finding("sandbox.workspace_root", Severity.WARN, detail, f"write {root}, or remove it")
+
+
+_OF_A_BOX = {"image": "image", "cpus": "cpus", "read_only_root": "readOnlyRoot"}
+"""Keys of ``sandbox.docker`` that say what a program's box is made of, by field."""
+
+
+def _bare_host(box: Sandbox, agent: str, document: Document, path: Path) -> Iterator[Finding]:
+    if box.unsafe_single_uid:
+        problem = "unsafe_none needs an account of its own for every agent, so unsafeSingleUid may not stand beside it"
+        raise _refuse(document, (*path, "backend"), problem, "use bubblewrap, or remove unsafeSingleUid")
+    detail = (
+        f"{agent}: programs run on the bare host: they see every file their account may read and can start every "
+        "program of this machine"
+    )
+    yield Finding("sandbox.unsafe_none", Severity.CRITICAL, detail, "set sandbox.backend to bubblewrap")
+    docker = box.docker if box.docker is not None else Docker()
+    idle = [name for field, name in _OF_A_BOX.items() if getattr(docker, field) is not None]
+    if idle:
+        detail = f"{agent}: on the bare host these keys of sandbox.docker do nothing: {', '.join(idle)}"
+        yield Finding("sandbox.unsafe_none_keys", Severity.WARN, detail, "set sandbox.backend to docker")
 
 
 def _single_uid(box: Sandbox, agent: str) -> Iterator[Finding]:
@@ -208,7 +228,6 @@ def _limits(box: Sandbox, wall_seconds: Sequence[int]) -> Limits:
         _least([asked.output_bytes if asked else None], base.output_bytes),
         _least([asked.file_bytes if asked else None], base.file_bytes),
         base.open_files,
-        max(1, int(docker.cpus * 1000)) if docker is not None and docker.cpus is not None else base.cpus,
     )
 
 

@@ -14,6 +14,7 @@ from bascule.core.confinement import Limits, Mount
 from bascule.core.ids import AgentId
 from bascule.core.policy import (
     AgentPolicy,
+    Backend,
     DockerPolicy,
     ExecAsk,
     ExecEntry,
@@ -110,7 +111,10 @@ def _agent(old: AgentPolicy, new: AgentPolicy) -> Iterator[Change]:
     access = (old.sandbox.workspace_access, new.sandbox.workspace_access)
     yield from _ordered(new.id, "sandbox.workspaceAccess", ("none", "ro", "rw"), *access)
     if old.sandbox.backend is not new.sandbox.backend:
-        yield Change(Direction.WIDER, new.id, "sandbox.backend", old.sandbox.backend.value, new.sandbox.backend.value)
+        # Between two kinds of boxes neither is tighter than the other in everything; the bare host is looser than both.
+        left = old.sandbox.backend is Backend.UNSAFE_NONE
+        direction = Direction.NARROWER if left else Direction.WIDER
+        yield Change(direction, new.id, "sandbox.backend", old.sandbox.backend.value, new.sandbox.backend.value)
     yield from _filter(new.id, old.sandbox.docker, new.sandbox.docker)
     for part in fields(DockerPolicy):
         if part.name.startswith("seccomp"):

@@ -21,11 +21,12 @@ from bascule.core.posture import Posture
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
 from bascule.sandboxes.docker.backend import DockerBoxes
 from bascule.sandboxes.docker.record import FILE
+from bascule.sandboxes.unsafe_none.backend import UnsafeNoneBoxes
 from bascule.sandboxes.warden.client import WardenClient
 
 
 class RoutedBoxes:
-    """Both backends over one warden."""
+    """Every backend over one warden; the bare host only where policy names it."""
 
     def __init__(  # noqa: PLR0913 -- each is a neighbour of its own
         self,
@@ -45,6 +46,8 @@ class RoutedBoxes:
         self._has_tidied = False
         self._contained: Callable[[AgentId], str] = lambda _agent: ""
         self._bubblewrap = BubblewrapBoxes(client, agents, uids, gateway_uid, way, clock=clock)
+        bare = {name: rules for name, rules in agents.items() if rules.sandbox.backend is Backend.UNSAFE_NONE}
+        self._bare = UnsafeNoneBoxes(client, bare, uids, gateway_uid, way, clock=clock) if bare else None
         self.docker = DockerBoxes(client, agents, uids, gateway_uid, way, clock=clock)
 
     def heed(self, contained: Callable[[AgentId], str]) -> None:
@@ -59,7 +62,9 @@ class RoutedBoxes:
         if rules is None:
             raise Unavailable("agent_without_account", f"agent {agent} has no account here", "restart the gateway")
         if rules.sandbox.backend is Backend.UNSAFE_NONE:
-            raise Unavailable("backend_not_built", f"the {rules.sandbox.backend.value} backend is not built")
+            if self._bare is None:
+                raise Unavailable("unsafe_none_unnamed", f"{agent} was not on the bare host when the gateway started")
+            return self._bare
         return self.docker if rules.sandbox.backend is Backend.DOCKER else self._bubblewrap
 
     async def files(self, key: BoxKey, mounts: tuple[Mount, ...] = ()) -> Files:
@@ -84,11 +89,12 @@ class RoutedBoxes:
         return await self._of(agent).posture(agent, fresh=fresh)
 
     async def stop(self, agent: AgentId | None) -> None:
-        """See :class:`bascule.core.ports.Boxes`; one backend that cannot stop keeps the other from nothing."""
+        """See :class:`bascule.core.ports.Boxes`; one backend that cannot stop keeps no other from anything."""
         try:
             await self.docker.stop(agent)
         finally:
-            await self._bubblewrap.stop(agent)
+            for boxes in self._of_warden:
+                await boxes.stop(agent)
 
     async def end(self, key: BoxKey) -> None:
         """See :class:`bascule.core.ports.Boxes`."""
@@ -118,17 +124,22 @@ class RoutedBoxes:
         return any(Path(rules.layout.home, FILE).exists() for rules in self._agents.values())
 
     @property
+    def _of_warden(self) -> tuple[BubblewrapBoxes, ...]:
+        return (self._bubblewrap,) if self._bare is None else (self._bubblewrap, self._bare)
+
+    @property
     def _names_docker(self) -> bool:
         return any(rules.sandbox.backend is Backend.DOCKER for rules in self._agents.values())
 
     async def prune(self) -> None:
         """End what policy does not keep any longer: unused too long, or too old."""
-        await self._bubblewrap.prune()
+        for boxes in self._of_warden:
+            await boxes.prune()
         await self.docker.prune()
 
     async def standing(self) -> tuple[Standing, ...]:
         """See :class:`bascule.core.ports.Boxes`; Docker is asked only where policy names it."""
-        found = await self._bubblewrap.standing()
+        found = tuple([row for boxes in self._of_warden for row in await boxes.standing()])
         if self._names_docker:
             found += await self.docker.standing()
         return found

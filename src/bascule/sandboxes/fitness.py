@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from bascule.core.confinement import Mount
 from bascule.core.errors import Unavailable
+from bascule.core.ids import AgentId
 from bascule.core.paths import BOX_ROOT, OWN_DIRECTORIES
-from bascule.core.policy import AgentPolicy
+from bascule.core.policy import AgentPolicy, Backend
 from bascule.core.posture import Posture
 from bascule.sandboxes.bound import is_bare
 from bascule.sandboxes.hello import Expected, Hello, Root, posture
@@ -32,7 +33,6 @@ def held_against(hello: Hello, measured: Measurement, uid: int, gateway_uid: int
         Expected(uid, gateway_uid, single=uid == gateway_uid),
         memory_limit=measured.memory_limit,
         pids_limit=measured.pids_limit,
-        cpus_limit=measured.cpus_limit,
     )
     problems = list(inside.problems)
     if measured.kernel_uid != uid:
@@ -40,6 +40,24 @@ def held_against(hello: Hello, measured: Measurement, uid: int, gateway_uid: int
     if measured.capabilities or measured.seccomp != 2 or not measured.no_new_privs:
         problems.append("seen from outside, it has capabilities, no filter or may gain privileges")
     return replace(inside, problems=tuple(problems), groups=measured.groups, tools_unsafe=measured.tools)
+
+
+def check_ground(agent: AgentId, measured: Measurement, backend: Backend) -> None:
+    """Refuse an agent whose programs the warden would give something else to stand on than policy says.
+
+    Only a policy that changed while its gateway started can bring that about: the warden was told once, at its start.
+
+    Raises:
+        Unavailable: ``bare_host_differs``.
+    """
+    named = backend is Backend.UNSAFE_NONE
+    if measured.on_host != named:
+        said, does = ("the bare host", "a box") if named else (f"boxes of {backend.value}", "the bare host")
+        raise Unavailable(
+            "bare_host_differs",
+            f"policy gives programs of {agent} {said}, and the warden was started to give them {does}",
+            "run: bascule gateway restart",
+        )
 
 
 class Unfit(Unavailable):

@@ -58,7 +58,7 @@ class FactRow(TypedDict):
 
 
 class MountRow(TypedDict):
-    """A place of a box: ``source`` is the operator's path, empty if it is the box's own; ``access`` ``ro|rw|run``."""
+    """A place of a box: ``source`` is the operator's path, empty if the box's own; ``access`` ``ro|rw|run|host``."""
 
     source: str
     target: str

@@ -45,6 +45,9 @@ def test_what_is_written_reads_back() -> None:
         {"filters": {"one": ["f", "0" * 64]}},
         {"filters": {"one": ["/f", 7]}},
         {"filters": {"two": ["/f", "0" * 64]}},
+        {"on_host": "one"},
+        {"on_host": ["two"]},
+        {"on_host": [7]},
     ],
 )
 def test_bad_configuration_is_refused(change: dict[str, object]) -> None:
@@ -65,6 +68,16 @@ def test_who_may_have_a_raw_bridge_is_told_at_the_start() -> None:
     assert CONFIG.bridged == frozenset()
     told = dataclasses.replace(CONFIG, bridged=frozenset({AgentId("one")}))
     assert read_config(write_config(told)) == told
+
+
+def test_who_is_on_the_bare_host_reads_back_and_has_an_account_of_its_own() -> None:
+    bare = dataclasses.replace(CONFIG, on_host=frozenset({AgentId("one")}))
+    assert read_config(write_config(bare)) == bare
+    single = config_here("/srv/home", {AgentId("one"): 5000}, 5000, canary="/srv/home/canary")
+    assert single.single
+    with pytest.raises(Malformed) as refused:
+        read_config(write_config(dataclasses.replace(single, on_host=frozenset({AgentId("one")}))))
+    assert "account of its own" in refused.value.message
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(CONFIG)])

@@ -18,14 +18,14 @@ from bascule.core.confinement import Mount
 from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import AgentId, cli_session
 from bascule.core.paths import shown
-from bascule.core.policy import AgentPolicy
+from bascule.core.policy import AgentPolicy, Backend
 from bascule.core.ports import Files, WayOut
 from bascule.core.posture import Posture
 from bascule.sandboxes.attendance import check_ways
 from bascule.sandboxes.bound import bound, is_bare, standing_mounts
 from bascule.sandboxes.bubblewrap.pipeline import Pipeline
 from bascule.sandboxes.files import WorkerFiles, connect
-from bascule.sandboxes.fitness import Unfit, held_against, roots
+from bascule.sandboxes.fitness import Unfit, check_ground, held_against, roots
 from bascule.sandboxes.hello import Hello, Setup
 from bascule.sandboxes.keeping import is_due
 from bascule.sandboxes.oneshot import OneShot
@@ -61,6 +61,9 @@ class _Worker:
 
 class BubblewrapBoxes:
     """All boxes of one gateway."""
+
+    BACKEND = Backend.BUBBLEWRAP
+    """What policy calls the boxes made here."""
 
     def __init__(  # noqa: PLR0913 -- each is a neighbour of its own
         self,
@@ -170,7 +173,7 @@ class BubblewrapBoxes:
         now, today = self._clock(), time.time()
         return tuple(
             Standing(
-                f"worker-{worker.box.number}", key.agent, "bubblewrap", "running", today - (now - worker.made),
+                f"worker-{worker.box.number}", key.agent, self.BACKEND.value, "running", today - (now - worker.made),
                 session=key.session, idle=now - worker.used,
             )
             for key, worker in self._workers.items()
@@ -211,11 +214,10 @@ class BubblewrapBoxes:
             await asyncio.shield(self._end(None, box))
             raise
         try:
-            measured = await self._client.measure(box.number)
+            found = self._judge(key.agent, files.hello, await self._client.measure(box.number))
         except BaseException:
             await asyncio.shield(self._end(files, box))
             raise
-        found = self._judge(key.agent, files.hello, measured)
         if found.problems:
             await asyncio.shield(self._end(files, box))
             raise Unfit(found)
@@ -232,7 +234,12 @@ class BubblewrapBoxes:
             raise
 
     def _judge(self, agent: AgentId, hello: Hello, measured: Measurement) -> Posture:
-        """Hold what the worker says of itself against what the warden measured from outside."""
+        """Hold what the worker says of itself against what the warden measured from outside.
+
+        Raises:
+            Unavailable: the warden gives the agent's programs something else than policy says.
+        """
+        check_ground(agent, measured, self.BACKEND)
         return held_against(hello, measured, self._uids[agent], self._gateway_uid)
 
     async def _end(self, files: WorkerFiles | None, box: RunningBox) -> None:

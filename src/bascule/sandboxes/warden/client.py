@@ -62,7 +62,10 @@ class RunningBox:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A box as seen from outside; fields as in :class:`bascule.core.posture.Posture`, and why ``tools/`` is missing."""
+    """A box as seen from outside; fields as in :class:`bascule.core.posture.Posture`.
+
+    ``tools`` says why ``tools/`` is missing, ``on_host`` whether the agent's programs get the machine's own tree.
+    """
 
     kernel_uid: int
     capabilities: int
@@ -71,8 +74,8 @@ class Measurement:
     groups: tuple[int, ...]
     memory_limit: int
     pids_limit: int
-    cpus_limit: int
     tools: str
+    on_host: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +186,8 @@ class WardenClient:
             Unavailable: it cannot be had; ``code`` tells.
         """
         body = await self._ask(request, [] if way is None else [way])
-        names = (*(name for name in Measurement.__slots__ if name != "tools"), "groups")
-        measured = Measurement(**{name: body[name] for name in names} | {"groups": tuple(body["groups"]), "tools": ""})
+        said = {name: body[name] for name in Measurement.__slots__ if name not in {"tools", "on_host"}}
+        measured = Measurement(**said | {"groups": tuple(body["groups"]), "tools": "", "on_host": False})
         return Contained(str(body["container"]), measured)
 
     async def discharge(self, agent: AgentId | None, place: str = "") -> None:

@@ -1,6 +1,7 @@
 """What a warden is told once, before it takes requests, by whoever started it with full rights.
 
-Stops: a gateway choosing uids, territory or filters of system calls: they come from here and no request can name them.
+Stops: a gateway choosing uids, territory or filters of system calls, or having programs run on the bare host that
+policy keeps in boxes: all of it comes from here and no request can name it.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class WardenConfig:
         filters: path and hex SHA-256 of the operator's filter of system calls, by agent; its containers have it.
         single: every agent has the gateway's uid, the only one that is mapped; policy calls this unsafe.
         bridged: agents whose containers may be put on the engine's bridge; policy calls this unsafe.
+        on_host: agents whose programs get the machine's own tree; policy calls this ``unsafe_none``.
     """
 
     home: str
@@ -63,6 +65,7 @@ class WardenConfig:
     engine: str = ENGINE
     single: bool = False
     bridged: frozenset[AgentId] = frozenset()
+    on_host: frozenset[AgentId] = frozenset()
     filters: Mapping[AgentId, tuple[str, str]] = field(default_factory=dict)
 
     @property
@@ -101,7 +104,7 @@ def warden_command(config: WardenConfig, descriptor: int) -> tuple[str, ...]:
 
 _TEXTS = ("home", "canary", "worker_code", "python", "library", "bubblewrap", "engine")
 _LISTS = ("protected", "extensions")
-_SETS = ("bridged",)
+_SETS = ("bridged", "on_host")
 
 
 def write_config(config: WardenConfig) -> str:
@@ -134,8 +137,10 @@ def read_config(text: str) -> WardenConfig:
     if len(uids) != len(agents) or len({*uids.values(), gateway}) != expected:
         raise Malformed("warden_config", "every agent needs a kernel uid of its own, neither 0 nor the gateway's")
     paths = {name: tuple(str(item) for item in value) for name, value in lists.items() if isinstance(value, list)}
-    if len(paths) != len(lists) or not uids.keys() >= set(paths["bridged"]):
+    if len(paths) != len(lists) or not uids.keys() >= {*paths["bridged"], *paths["on_host"]}:
         raise Malformed("warden_config", "the warden's configuration names an agent that has no account")
+    if paths["on_host"] and single:
+        raise Malformed("warden_config", "only an agent with an account of its own may be on the bare host")
     return WardenConfig(
         home=str(texts["home"]),
         agents=uids,
@@ -150,6 +155,7 @@ def read_config(text: str) -> WardenConfig:
         engine=str(texts["engine"]),
         single=single is True,
         bridged=frozenset(AgentId(name) for name in paths["bridged"]),
+        on_host=frozenset(AgentId(name) for name in paths["on_host"]),
         filters=_filters(body.get("filters"), uids),
     )
 

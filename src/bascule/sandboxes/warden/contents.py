@@ -1,6 +1,7 @@
 """From a request to a stage: which files of this machine a program or worker needs.
 
-Stops: more of the machine in a box than the program, what policy says it needs, and their shared libraries. Looks
+Stops: more of the machine in a box than the program, what policy says it needs, and their shared libraries, but for
+agents that policy puts on the bare host. Looks
 files up by path, as nothing here is an agent's to change; what is found is opened and checked again in ``sources.py``.
 """
 
@@ -16,6 +17,7 @@ from bascule.core.plan import ProgramKind
 from bascule.sandboxes.bubblewrap.argv import ENVIRONMENT
 from bascule.sandboxes.resident.closure import Closures, both_names
 from bascule.sandboxes.warden.config import WardenConfig
+from bascule.sandboxes.warden.host_tree import beneath
 from bascule.sandboxes.warden.messages import RunProgram, StartWorker
 from bascule.sandboxes.warden.outfits import further_scratches, main_scratch
 from bascule.sandboxes.warden.stage import (
@@ -108,17 +110,19 @@ def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures
                 f"{request.program} is run by {request.interpreter}, which its entry's needs do not name",
             )
         found.add(request.interpreter)
+    on_host = request.agent in config.on_host
     bundle = certificates() if request.proxy else ""
     granted = granted_binds(by_both_names(request.mounts, request.argv[1:]), f"{config.home}/shared")
     data = (Bind(bundle, BUNDLE),) if bundle else ()
     stage = program_stage(
         agent,
         Supplies(found.files, found.named, granted, request.writable, data),
-        mentions_root=mentions(agent.root, request.argv[1:]),
+        mentions_root=on_host or mentions(agent.root, request.argv[1:]),
         tools=tools,
         scratch_bytes=main_scratch(request.outfit, _LARGEST_SCRATCH, request.limits.memory_bytes),
     )
-    return replace(stage, scratches=further_scratches(request.outfit, request.limits.memory_bytes))
+    stage = replace(stage, scratches=further_scratches(request.outfit, request.limits.memory_bytes))
+    return beneath(stage, config, writable=request.writable) if on_host else stage
 
 
 def certificates() -> str:

@@ -7,15 +7,12 @@ process is bubblewrap: when that one is dead, all are. Does not stop: flaws of t
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import fcntl
 import json
 import os
 import resource
 import signal
 import socket
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,28 +22,24 @@ from bascule.linux.calls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
     MountFlag,
-    Resolve,
     attach_mount,
     become_account,
     change_root,
-    clone_mount,
     die_with_parent,
     drop_bounding_set,
     keep_only_account,
     mount_proc,
     mount_tmpfs,
-    open_at,
-    restrict_mount,
     stop_propagation,
     unshare,
 )
 from bascule.linux.loopback import connect_only_to, open_listener
 from bascule.sandboxes.bubblewrap.argv import STAGE
 from bascule.sandboxes.warden.cgroups import Group
+from bascule.sandboxes.warden.laying import clone, lay_out, make_file
 from bascule.sandboxes.warden.nursery import Nursery
 from bascule.sandboxes.warden.order import Order, Spare, take_order
-from bascule.sandboxes.warden.sources import OpenMount
-from bascule.sandboxes.warden.stage import DEVICES, SCRATCH, Stage
+from bascule.sandboxes.warden.stage import DEVICES
 from bascule.sandboxes.way import PORT
 
 STATUS_FD = 3
@@ -60,7 +53,6 @@ _ROOT_BYTES = 4 << 20
 _MERGED = ("bin", "sbin", "lib", "lib64")
 _PROGRAMS = MountFlag.READ_ONLY | MountFlag.NO_SETUID | MountFlag.NO_DEVICES
 _DEVICE = MountFlag.NO_SETUID | MountFlag.NO_EXEC
-_WAY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _MOST_DESCRIPTORS = 4096
 
 _OPEN_FILES = 1024
@@ -143,7 +135,7 @@ def _prepare(group: Group) -> None:
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    devices = [OpenMount(_clone(f"/dev/{name}", _DEVICE), f"/dev/{name}", is_directory=False) for name in DEVICES]
+    devices = {name: clone(f"/dev/{name}", _DEVICE) for name in DEVICES}
     _leave_host()
     mount_tmpfs(STAGE, mode=0o755, size=_ROOT_BYTES)
     for name in ("proc", "dev", "tmp", "etc"):
@@ -151,9 +143,10 @@ def _prepare(group: Group) -> None:
     for place in _MERGED:
         if os.path.islink(f"/{place}"):
             os.symlink(os.readlink(f"/{place}"), f"{STAGE}/{place}")
-    for device in devices:
-        _attach(device)
-        os.close(device.tree)
+    for name, tree in devices.items():
+        make_file(f"{STAGE}/dev/{name}")
+        attach_mount(tree, f"{STAGE}/dev/{name}")
+        os.close(tree)
     drop_bounding_set()
 
 
@@ -162,9 +155,9 @@ def _leave_host() -> None:
 
     What goes into a box comes as mounts that are open already, and a namespace of few mounts is quicker to copy.
     """
-    kept = [("usr", _clone("/usr", _PROGRAMS))]
+    kept = [("usr", clone("/usr", _PROGRAMS))]
     kept += [
-        (place, _clone(f"/{place}", _PROGRAMS))
+        (place, clone(f"/{place}", _PROGRAMS))
         for place in _MERGED
         if os.path.isdir(f"/{place}") and not os.path.islink(f"/{place}")
     ]
@@ -183,17 +176,9 @@ def _leave_host() -> None:
     os.mkdir(STAGE, 0o755)
 
 
-def _clone(path: str, flags: MountFlag) -> int:
-    source = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        return clone_mount(source, flags)
-    finally:
-        os.close(source)
-
-
 def _furnish(order: Order, filters: Filters) -> None:
     """What the order says; the last step gives up every right."""
-    _lay_out(order.stage, order.mounts)
+    lay_out(order.stage, order.mounts)
     if order.way is not None:
         _open_way(order.way)
     # Before the limits: a file size limit smaller than the filter would cut it.
@@ -217,94 +202,6 @@ def _open_way(way: int) -> None:
     unshare(CLONE_NEWNET)
     with open_listener(PORT) as listener, socket.socket(fileno=way) as out:
         socket.send_fds(out, [b"w"], [listener.fileno()], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-
-
-def _lay_out(stage: Stage, mounts: list[OpenMount]) -> None:
-    mount_tmpfs(STAGE + SCRATCH, mode=0o1777, size=stage.scratch_bytes)
-    for place, size in stage.scratches.items():
-        os.makedirs(STAGE + place, 0o755, exist_ok=True)
-        mount_tmpfs(STAGE + place, mode=0o1777, size=size)
-    for mount in mounts:
-        _attach(mount)
-    for place in stage.hidden:
-        _cover(STAGE + place)
-    for place, content in stage.files.items():
-        if not os.path.lexists(STAGE + place):
-            os.makedirs(os.path.dirname(STAGE + place), 0o755, exist_ok=True)
-            with open(STAGE + place, "x", encoding="utf-8") as file:
-                file.write(content)
-    for place, target in stage.links.items():
-        if not os.path.lexists(STAGE + place):
-            os.makedirs(os.path.dirname(STAGE + place), 0o755, exist_ok=True)
-            os.symlink(target, STAGE + place)
-    restrict_mount(STAGE, MountFlag.READ_ONLY)
-
-
-def _cover(target: str) -> None:
-    """Put emptiness over a place, if anything stands there.
-
-    Raises:
-        OSError: it is a link (what it leads to would stay uncovered), or cannot be covered.
-    """
-    try:
-        mode = os.lstat(target).st_mode
-    except FileNotFoundError:
-        return
-    if stat.S_ISLNK(mode):
-        raise OSError(errno.ELOOP, "a secret is a link and cannot be covered", target)
-    if stat.S_ISDIR(mode):
-        mount_tmpfs(target, mode=0o755, size=4096)
-        restrict_mount(target, MountFlag.READ_ONLY)
-        return
-    tree = _clone(f"{STAGE}/dev/null", MountFlag.READ_ONLY | MountFlag.NO_DEVICES | MountFlag.NO_EXEC)
-    attach_mount(tree, target)
-    os.close(tree)
-
-
-def _attach(mount: OpenMount) -> None:
-    """Put a mount at its place, which is made where nothing stands.
-
-    A place may lie in what an agent writes: a link there would lead the mount over something of the box's own, so none
-    on the way is followed.
-    """
-    above, _, name = mount.target.rpartition("/")
-    parent = _way_to(above)
-    try:
-        if not _stands(name, parent):
-            if mount.is_directory:
-                os.mkdir(name, 0o755, dir_fd=parent)
-            else:
-                os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=parent))
-        attach_mount(mount.tree, name, parent)
-    finally:
-        os.close(parent)
-
-
-def _stands(name: str, directory: int) -> bool:
-    try:
-        os.lstat(name, dir_fd=directory)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _way_to(place: str) -> int:
-    """Return a descriptor of a directory of the stage, made where it is missing, without following a link."""
-    inside = Resolve.BENEATH | Resolve.NO_SYMLINKS | Resolve.NO_MAGICLINKS
-    here = os.open(STAGE, _WAY)
-    try:
-        try:
-            return open_at(place.lstrip("/") or ".", _WAY, directory=here, resolve=inside)
-        except FileNotFoundError:
-            for name in place.strip("/").split("/"):
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(name, 0o755, dir_fd=here)
-                below = open_at(name, _WAY, directory=here, resolve=inside)
-                os.close(here)
-                here = below
-            return os.dup(here)
-    finally:
-        os.close(here)
 
 
 def _set_limits(limits: Limits, processes: int) -> None:

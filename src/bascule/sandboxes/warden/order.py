@@ -76,12 +76,13 @@ def give_order(spare: Spare, order: Order) -> None:
     waits = [descriptor for descriptor in (order.block, order.way) if descriptor is not None]
     files = [order.status, *order.streams, *waits]
     body = {
-        "mounts": [[mount.target, mount.is_directory] for mount in order.mounts],
+        "mounts": [[mount.target, mount.is_directory, mount.whole] for mount in order.mounts],
         "hidden": list(order.stage.hidden),
         "links": dict(order.stage.links),
         "files": dict(order.stage.files),
         "scratch": order.stage.scratch_bytes,
         "scratches": dict(order.stage.scratches),
+        "covers": {place: list(identity) for place, identity in order.stage.covers.items()},
         "command": list(order.command),
         "bubblewrap": order.bubblewrap,
         "uid": order.uid,
@@ -110,8 +111,10 @@ def take_order(orders: socket.socket) -> Order:
     rest = list(files[4:])
     block = rest.pop(0) if body["block"] else None
     way = rest.pop(0) if body["way"] else None
-    mounts = [OpenMount(tree, place, deep) for tree, (place, deep) in zip(rest, body["mounts"], strict=True)]
-    stage = Stage((), tuple(body["hidden"]), body["links"], body["files"], body["scratch"], body["scratches"])
+    mounts = [OpenMount(tree, *said) for tree, said in zip(rest, body["mounts"], strict=True)]
+    covers = {place: (device, inode) for place, (device, inode) in body["covers"].items()}
+    hidden = tuple(body["hidden"])
+    stage = Stage((), hidden, body["links"], body["files"], body["scratch"], body["scratches"], covers)
     limits = Limits(**body["limits"])
     streams = (files[1], files[2], files[3])
     words = tuple(body["command"])

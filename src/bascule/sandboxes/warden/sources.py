@@ -23,11 +23,12 @@ _MOST_TOOLS = 4096
 
 @dataclass(slots=True)
 class OpenMount:
-    """A detached mount waiting to be attached at ``target``."""
+    """A detached mount waiting to be attached at ``target``; one that is ``whole`` comes before all others."""
 
     tree: int
     target: str
     is_directory: bool
+    whole: bool = False
 
 
 @dataclass(slots=True)
@@ -74,10 +75,10 @@ def _clone(descriptor: int, bind: Bind) -> OpenMount:
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise Unavailable("box_source", f"{bind.source} is neither a regular file nor a directory")
     try:
-        tree = clone_mount(descriptor, flags)
+        tree = clone_mount(descriptor, flags, recursive=bind.whole)
     except OSError as error:
         raise Unavailable("box_mount", f"{bind.source} cannot be mounted: {os.strerror(error.errno or 0)}") from None
-    return OpenMount(tree, bind.target, stat.S_ISDIR(mode))
+    return OpenMount(tree, bind.target, stat.S_ISDIR(mode), bind.whole)
 
 
 def open_stage(
@@ -111,7 +112,7 @@ def _open_bind(bind: Bind, wanted: str | None, hashes: Hashes, agent_uids: froze
     flags = os.O_PATH if wanted is None else os.O_RDONLY | os.O_NONBLOCK
     descriptor = _open(bind.source, flags)
     try:
-        if bind.executable:
+        if bind.executable and not bind.whole:
             refuse_agents_file(os.fstat(descriptor), bind.source, agent_uids)
         if wanted is not None and hashes.of(descriptor) != wanted:
             raise Tampered("program_changed", f"{bind.source} is not the file that was judged", "make the call again")

@@ -36,12 +36,17 @@ _LINKS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """One file or directory of the host, seen at ``target``."""
+    """One file or directory of the host, seen at ``target``.
+
+    With ``whole`` everything that is mounted below it comes along, and whose it is does not matter; such binds lie
+    beneath all others.
+    """
 
     source: str
     target: str
     writable: bool = False
     executable: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,13 @@ class Stage:
     """A box's whole content.
 
     Attributes:
-        binds: in the order they are mounted.
+        binds: in the order they are mounted, those that are ``whole`` first.
         hidden: places covered by emptiness, where something stands there.
         links: symbolic links by their place, made only where nothing stands.
         files: small files of our own by their place.
         scratch_bytes: size of the box's ``/tmp``.
         scratches: further such places, with their bytes.
+        covers: what must stand in what is ``whole``, by device and inode, and is covered before all else is mounted.
     """
 
     binds: tuple[Bind, ...]
@@ -63,6 +69,7 @@ class Stage:
     files: Mapping[str, str]
     scratch_bytes: int
     scratches: Mapping[str, int] = field(default_factory=dict)
+    covers: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
