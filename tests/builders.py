@@ -30,7 +30,7 @@ LAYOUT = Layout(HOME, f"{HOME}/agents/{AGENT}", ("/opt/bascule",))
 NOW = 1_800_000_000.0
 FACTS = Facts(NOW)
 
-FIT = Posture(1_900_000_001, 1_900_000_000, True, 2, 0, True, 0, 7, 512 << 20, 64)
+FIT = Posture(1_900_000_001, 1_900_000_000, True, 2, 0, True, 0, 7, 512 << 20, 64, cpus_limit=1000)
 
 GREP = Program("grep", "/usr/bin/grep", ProgramKind.NATIVE, "a" * 64)
 CAT = Program("/bin/cat", "/usr/bin/cat", ProgramKind.NATIVE, "b" * 64)

@@ -84,7 +84,7 @@ def test_everyone_who_looks_is_told(person: Person) -> None:
 def test_all_other_layers_are_in_force(person: Person) -> None:
     probed = json.loads(person.verb("sandbox", "probe", "main", "--json").stdout)
     short = {check["id"]: check["detail"] for check in probed["checks"] if not check["ok"]}
-    assert set(short) - {"sandbox.memory", "sandbox.pids"} == {"account.shared", "os.groups"}
+    assert set(short) - {"sandbox.memory", "sandbox.pids", "sandbox.cpus"} == {"account.shared", "os.groups"}
     assert all(detail.startswith("warn: ") for detail in short.values())
     measured = next(check["detail"] for check in probed["checks"] if check["id"] == "measured")
     assert f"kernel uid {person.uid} (gateway {person.uid}), seccomp 2, capabilities 0x0, no_new_privs 1" in measured

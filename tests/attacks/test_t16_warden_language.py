@@ -26,7 +26,7 @@ from bascule.sandboxes.warden.values import LIMITS as NAMES
 
 pytestmark = pytest.mark.live
 
-LIMITS = dict.fromkeys(sorted(NAMES), 1 << 28)
+LIMITS = dict.fromkeys(sorted(NAMES), 1 << 28) | {"cpus": 1000}
 DATA = {"agent": ONE, "writable": True, "mounts": [], "limits": LIMITS, "bare": False}
 MORE = {"outfit": outfit_json(PLAIN), "proxy": False}
 CONTAIN = {
@@ -34,7 +34,6 @@ CONTAIN = {
     "place": "0" * 32,
     "image": "bascule-box:bookworm",
     "digest": "a" * 64,
-    "cpus": 1000,
     **DATA,
     **MORE,
 }

@@ -14,7 +14,7 @@ from bascule.core.posture import Posture
 from bascule.host.posture import NOT_BUILT, SHOWN_BY_BOX, Lookups, Snapshots
 from bascule.layers import l2_sandbox
 
-FIT = Posture(1, 2, True, 2, 0, True, 0, 7, 1, 1)
+FIT = Posture(1, 2, True, 2, 0, True, 0, 7, 1, 1, cpus_limit=1)
 
 
 class Boxes:

@@ -34,10 +34,11 @@ def test_a_posture_that_falls_short_is_critical(spoiled, check):
 
 
 def test_limits_the_machine_cannot_give_are_said_but_do_not_stop():
-    found = l2_sandbox.check(replace(FIT, memory_limit=0, pids_limit=0), agent_policy())
+    found = l2_sandbox.check(replace(FIT, memory_limit=0, pids_limit=0, cpus_limit=0), agent_policy())
     assert [(finding.check, finding.severity) for finding in found] == [
         ("sandbox.memory", Severity.WARN),
         ("sandbox.pids", Severity.WARN),
+        ("sandbox.cpus", Severity.WARN),
     ]
 
 

@@ -92,16 +92,23 @@ def test_what_is_not_carried_out_is_refused_at_its_place(own: Any, says: str) ->
     ("shared", "own", "wanted"),
     [
         ({}, {}, DockerPolicy()),
-        ({"docker": {"image": "a:1", "cpus": 2}}, {"docker": {"cpus": 0.5}}, DockerPolicy("a:1", cpus=500)),
+        ({"docker": {"image": "a:1", "cpus": 2}}, {"docker": {"cpus": 0.5}}, DockerPolicy("a:1")),
         ({"scope": "session"}, {}, DockerPolicy(per_session=True)),
         ({"scope": "session"}, {"scope": "agent"}, DockerPolicy()),
         ({"perSession": True}, {}, DockerPolicy(per_session=True)),
         ({"prune": {"idleHours": 0, "maxAgeDays": 1}}, {}, DockerPolicy(idle_seconds=0, age_seconds=86_400)),
-        ({"docker": {"cpus": 0.0001}}, {}, DockerPolicy(cpus=1)),
     ],
 )
 def test_what_containers_are_made_from(shared: Any, own: Any, wanted: DockerPolicy) -> None:
     assert box({"backend": "docker", **shared}, own).docker == wanted
+
+
+@pytest.mark.parametrize("backend", ["docker", "bubblewrap"])
+@pytest.mark.parametrize(
+    ("shared", "own", "wanted"), [({}, {}, 1000), ({"cpus": 2}, {"cpus": 0.5}, 500), ({"cpus": 0.0001}, {}, 1)]
+)
+def test_processors_are_limited_in_either_backend(backend: str, shared: Any, own: Any, wanted: int) -> None:
+    assert box({"backend": backend, "docker": shared}, {"docker": own}).limits.cpus == wanted
 
 
 def test_no_sandbox_and_dropped_variables_are_found() -> None:

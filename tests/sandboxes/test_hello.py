@@ -91,10 +91,10 @@ def test_a_worker_that_could_not_start_says_why():
 
 
 def test_a_fit_worker_has_no_problems():
-    judged = posture(FIT, EXPECTED, memory_limit=5, pids_limit=6)
+    judged = posture(FIT, EXPECTED, memory_limit=5, pids_limit=6, cpus_limit=7)
     assert judged.problems == ()
     assert (judged.kernel_uid, judged.gateway_uid, judged.canary_denied) == (1912345678, 1912345000, True)
-    assert (judged.memory_limit, judged.pids_limit, judged.landlock_abi) == (5, 6, 7)
+    assert (judged.memory_limit, judged.pids_limit, judged.cpus_limit, judged.landlock_abi) == (5, 6, 7, 7)
 
 
 @pytest.mark.parametrize(

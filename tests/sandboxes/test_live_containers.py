@@ -64,7 +64,9 @@ def test_a_session_may_have_its_own(ground: Ground) -> None:
     assert within(ground, body) == 2
 
 
-@pytest.mark.parametrize("change", [{"workspace_access": "ro"}, {"cpus": 500}, {"limits": replace(LIMITS, pids=20)}])
+@pytest.mark.parametrize(
+    "change", [{"workspace_access": "ro"}, {"limits": replace(LIMITS, cpus=500)}, {"limits": replace(LIMITS, pids=20)}]
+)
 def test_another_configuration_is_another_container(ground: Ground, change: dict[str, object]) -> None:
     async def body(boxed: Boxed) -> tuple[list[str], list[str], list[str]]:
         await boxed.boxes.files(KEY)

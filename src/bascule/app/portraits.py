@@ -117,8 +117,12 @@ def _measured(posture: Posture) -> str:
         f"kernel uid {posture.kernel_uid} (gateway {posture.gateway_uid}), seccomp {posture.seccomp}, "
         f"capabilities {posture.capabilities:#x}, no_new_privs {int(posture.no_new_privs)}, routes {posture.routes}, "
         f"Landlock ABI {posture.landlock_abi}, memory limit {posture.memory_limit} bytes, "
-        f"pids limit {posture.pids_limit}"
+        f"pids limit {posture.pids_limit}, processors {_processors(posture.cpus_limit)}"
     )
+
+
+def _processors(thousandths: int) -> str:
+    return f"{thousandths / 1000:g}" if thousandths else "unlimited"
 
 
 def box(found: Standing, now: float) -> BoxRow:

@@ -32,7 +32,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Resource limits of one call; every field is a maximum."""
+    """Resource limits of one call; every field is a maximum. ``cpus``: processors kept busy, in thousandths."""
 
     memory_bytes: int = 1 << 40
     pids: int = 1 << 20
@@ -41,6 +41,7 @@ class Limits:
     output_bytes: int = 1 << 40
     file_bytes: int = 1 << 40
     open_files: int = 1 << 20
+    cpus: int = 1 << 20
 
     def meet(self, other: Limits) -> Limits:
         """The smaller of each."""
@@ -52,7 +53,16 @@ class Limits:
             min(self.output_bytes, other.output_bytes),
             min(self.file_bytes, other.file_bytes),
             min(self.open_files, other.open_files),
+            min(self.cpus, other.cpus),
         )
+
+    def quota(self) -> tuple[int, int]:
+        """Return ``cpus`` as microseconds of processor time in each period, and the period's.
+
+        The kernel takes no quota below a millisecond and no period above a second (``sched-bwc``).
+        """
+        period = 100_000 if self.cpus >= 10 else 1_000_000
+        return self.cpus * (period // 1000), period
 
 
 @dataclass(frozen=True, slots=True)

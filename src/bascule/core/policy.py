@@ -100,8 +100,9 @@ DEFAULT_LIMITS = Limits(
     output_bytes=1 << 20,
     file_bytes=64 << 20,
     open_files=1024,
+    cpus=1000,
 )
-"""What a call may use where policy names no limit: half a gibibyte, two minutes, one mebibyte of output."""
+"""What a call may use where policy names no limit: half a gibibyte, two minutes, a mebibyte of output, a processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,6 @@ class DockerPolicy:
     Attributes:
         image: name in the home's record of images.
         per_session: a container for every session, instead of one for the agent.
-        cpus: processors all its programs together may keep busy, in thousandths.
         idle_seconds: how long an unused one is kept; 0 for ever.
         age_seconds: how long one is used at most; 0 for ever.
         seccomp: absolute path of the operator's own filter of system calls, empty for none.
@@ -120,7 +120,6 @@ class DockerPolicy:
 
     image: str = "bascule-box:bookworm"
     per_session: bool = False
-    cpus: int = 1000
     idle_seconds: int = 24 * 3600
     age_seconds: int = 7 * 86_400
     seccomp: str = ""

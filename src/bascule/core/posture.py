@@ -22,6 +22,7 @@ class Posture:
         landlock_abi: ABI in force, 0 if none.
         memory_limit: bytes in force, 0 if no limit could be set.
         pids_limit: processes in force, 0 if no limit could be set.
+        cpus_limit: thousandths of processors in force, 0 if no limit could be set.
         groups: supplementary kernel group ids.
         problems: what fell short, one line each; empty means fit for use.
         tools_unsafe: why ``tools/`` may not be mounted, empty if it may; the rest of the box is fit even so.
@@ -42,3 +43,4 @@ class Posture:
     problems: tuple[str, ...] = ()
     tools_unsafe: str = ""
     account: Account | None = None
+    cpus_limit: int = 0

@@ -37,6 +37,7 @@ from bascule.linux.calls import (
     stop_propagation,
     unshare,
 )
+from bascule.linux.groups import settle
 from bascule.linux.userns import forbidding
 
 _START_SECONDS = 30.0
@@ -138,6 +139,7 @@ def start_warden(start: Start) -> socket.socket:
         BasculeError: what stopped it.
     """
     owners = start.owners()
+    settle()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     told, tell = os.pipe2(os.O_CLOEXEC)
     waits, go = os.pipe2(os.O_CLOEXEC)

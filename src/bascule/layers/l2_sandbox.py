@@ -87,4 +87,6 @@ def check(posture: Posture, policy: AgentPolicy) -> tuple[Finding, ...]:
         found.append(Finding("sandbox.memory", Severity.WARN, "no cgroup limits the box's memory; rlimits do alone"))
     if not posture.pids_limit:
         found.append(Finding("sandbox.pids", Severity.WARN, "no cgroup limits the box's processes; rlimits do alone"))
+    if not posture.cpus_limit:
+        found.append(Finding("sandbox.cpus", Severity.WARN, "no cgroup limits the box's processors; CPU time alone is"))
     return tuple(found)

@@ -106,13 +106,11 @@ def explain_box(agent: AgentPolicy, document: Document, image_id: str) -> tuple[
         fact("workspace", _workspace(box.workspace_access), "workspaceAccess"),
         *_network(agent, keys, own),
         *_limits(agent, keys, own),
+        fact("processors", f"{box.limits.cpus / 1000:g}{'' if docker else ' for each program'}", "docker.cpus"),
     ]
     if docker:
         known = image_id if image_id else "not recorded: run bascule sandbox build"
-        found += [
-            fact("processors", f"{box.docker.cpus / 1000:g}", "docker.cpus"),
-            fact("image", f"{box.docker.image} ({known})", "docker.image"),
-        ]
+        found.append(fact("image", f"{box.docker.image} ({known})", "docker.image"))
     found.append(fact("system calls", _filter(agent), "docker.seccompProfile"))
     found += [
         fact("ends unused", _hours(box.docker.idle_seconds), "prune.idleHours"),

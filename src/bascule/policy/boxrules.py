@@ -135,7 +135,6 @@ def _docker(box: Sandbox) -> DockerPolicy:
     return DockerPolicy(
         docker.image if docker.image is not None else usual.image,
         box.scope == "session" or (box.scope is None and bool(box.per_session)),
-        max(1, int(docker.cpus * 1000)) if docker.cpus is not None else usual.cpus,
         prune.idle_hours * 3600 if prune.idle_hours is not None else usual.idle_seconds,
         prune.max_age_days * 86_400 if prune.max_age_days is not None else usual.age_seconds,
     )
@@ -228,6 +227,7 @@ def _limits(box: Sandbox, wall_seconds: Sequence[int]) -> Limits:
         _least([asked.output_bytes if asked else None], base.output_bytes),
         _least([asked.file_bytes if asked else None], base.file_bytes),
         base.open_files,
+        max(1, int(docker.cpus * 1000)) if docker is not None and docker.cpus is not None else base.cpus,
     )
 
 

@@ -33,6 +33,7 @@ def held_against(hello: Hello, measured: Measurement, uid: int, gateway_uid: int
         Expected(uid, gateway_uid, single=uid == gateway_uid),
         memory_limit=measured.memory_limit,
         pids_limit=measured.pids_limit,
+        cpus_limit=measured.cpus_limit,
     )
     problems = list(inside.problems)
     if measured.kernel_uid != uid:

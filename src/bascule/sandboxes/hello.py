@@ -108,7 +108,7 @@ class Expected:
     single: bool = False
 
 
-def posture(hello: Hello, expected: Expected, *, memory_limit: int, pids_limit: int) -> Posture:
+def posture(hello: Hello, expected: Expected, *, memory_limit: int, pids_limit: int, cpus_limit: int = 0) -> Posture:
     """Judge a hello; ``problems`` is empty if the worker is fit for use.
 
     Args:
@@ -116,6 +116,7 @@ def posture(hello: Hello, expected: Expected, *, memory_limit: int, pids_limit: 
         expected: what they should be.
         memory_limit: bytes in force, 0 if none, as the backend set it.
         pids_limit: processes in force, 0 if none, as the backend set it.
+        cpus_limit: thousandths of processors in force, 0 if none, as the backend set it.
     """
     canary = "missing" if expected.single else "denied"
     checks = (
@@ -144,6 +145,7 @@ def posture(hello: Hello, expected: Expected, *, memory_limit: int, pids_limit: 
         landlock_abi=hello.landlock,
         memory_limit=memory_limit,
         pids_limit=pids_limit,
+        cpus_limit=cpus_limit,
         problems=tuple(problem for failed, problem in checks if failed),
     )
 

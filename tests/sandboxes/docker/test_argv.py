@@ -26,8 +26,7 @@ PLAIN = Container(
     1_900_000_001,
     (Bind("/h/agents/a", "/workspace"), Bind("/h/agents/a/workspace", "/workspace/workspace", writable=True)),
     (),
-    Limits(64 << 20, 16, 20, 30, 1 << 16, 1 << 20),
-    1500,
+    Limits(64 << 20, 16, 20, 30, 1 << 16, 1 << 20, cpus=1500),
     32 << 20,
     dict.fromkeys(LABELS, "x"),
 )

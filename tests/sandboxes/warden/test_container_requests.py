@@ -15,7 +15,14 @@ from bascule.sandboxes.warden.messages import parse, write
 
 ONE = AgentId("one")
 CONTAIN = Contain(
-    7, ONE, "0" * 32, "bascule-box:bookworm", "a" * 64, True, (Mount("/srv/x"),), Limits(1 << 20, 4, 5, 6, 7, 8), 1500
+    7,
+    ONE,
+    "0" * 32,
+    "bascule-box:bookworm",
+    "a" * 64,
+    True,
+    (Mount("/srv/x"),),
+    Limits(1 << 20, 4, 5, 6, 7, 8, 9, 1500),
 )
 
 
@@ -50,10 +57,9 @@ def test_what_is_written_is_read(request_: ContainerRequest) -> None:
         {"mounts": [{"path": "x", "writable": False}]},
         {"mounts": [{"path": "/x", "writable": False, "target": "/"}]},
         {"limits": {}},
-        {"cpus": 0},
         {"proxy": 1},
         {"proxy": "host"},
-        {"cpus": 1 << 40},
+        {"cpus": 1000},
         {"user": "0"},
         {"privileged": True},
         {"binds": ["/:/host"]},

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.sandboxes.boxed import ONE, Ground, grounded
 
+from bascule.core.confinement import Limits
+
 pytestmark = pytest.mark.live
 if os.geteuid() != 0:
     pytest.skip("a warden with accounts of its own needs root here", allow_module_level=True)
@@ -51,9 +53,7 @@ def test_noise_is_answered_and_survived(ground: Ground, noise: bytes, count: int
 
 
 def run(**change: object) -> bytes:
-    limits = dict.fromkeys(
-        ("memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes", "open_files"), 1 << 27
-    )
+    limits = dict.fromkeys(Limits.__slots__, 1 << 27) | {"cpus": 1000}
     body = {
         "id": 5, "op": "run", "agent": ONE, "argv": ["true"], "program": "/usr/bin/true", "sha256": "0" * 64,
         "kind": "native", "interpreter": "", "needs": [], "writable": False, "mounts": [], "limits": limits,
@@ -92,12 +92,10 @@ def test_refusals_name_their_reason(ground: Ground, change: dict[str, object], c
 
 def test_longest_limits_are_kept(ground: Ground) -> None:
     digest = hashlib.sha256(Path("/usr/bin/true").read_bytes()).hexdigest()
-    names = ("memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes", "open_files")
+    longest = dict.fromkeys(Limits.__slots__, (1 << 53) - 1) | {"cpus": 1 << 20}
     null = os.open("/dev/null", os.O_RDWR)
     try:
-        assert (
-            ask(ground.socket, run(sha256=digest, limits=dict.fromkeys(names, (1 << 53) - 1)), [null] * 3)["ok"] is True
-        )
+        assert ask(ground.socket, run(sha256=digest, limits=longest), [null] * 3)["ok"] is True
     finally:
         os.close(null)
     assert select.select([ground.socket], [], [], 20)[0]

@@ -51,7 +51,6 @@ class Container:
         binds: what of the host it sees.
         covered: places in it that are covered by emptiness.
         limits: of all its processes together.
-        cpus: processors it may keep busy, in thousandths.
         scratch_bytes: size of each scratch place.
         labels: by name, all of :data:`LABELS`.
         scratches: further such places, with their bytes.
@@ -63,7 +62,6 @@ class Container:
     binds: tuple[Bind, ...]
     covered: tuple[str, ...]
     limits: Limits
-    cpus: int
     scratch_bytes: int
     labels: Mapping[str, str]
     scratches: Mapping[str, int] = field(default_factory=dict)
@@ -106,6 +104,7 @@ def container_body(wanted: Container, code: str) -> dict[str, Json]:
 
 def _host(wanted: Container) -> dict[str, Json]:
     memory = wanted.limits.memory_bytes + OWN_MEMORY
+    quota, period = wanted.limits.quota()
     sizes = {**dict.fromkeys(SCRATCHES, wanted.scratch_bytes), **wanted.scratches}
     tmpfs: dict[str, Json] = {place: f"rw,noexec,nosuid,nodev,mode=1777,size={size}" for place, size in sizes.items()}
     tmpfs |= dict.fromkeys(wanted.covered, "ro,noexec,nosuid,nodev,mode=0755,size=4096")
@@ -114,8 +113,8 @@ def _host(wanted: Container) -> dict[str, Json]:
         "CapAdd": [],
         "CapDrop": ["ALL"],
         "CgroupnsMode": "private",
-        "CpuPeriod": 100_000,
-        "CpuQuota": wanted.cpus * 100,
+        "CpuPeriod": period,
+        "CpuQuota": quota,
         "Devices": [],
         "Init": False,
         "IpcMode": "none",

@@ -295,7 +295,7 @@ class DockerBoxes:
         with Place(Path(rules.layout.home) / "state" / "boxes") as place:
             request = Contain(
                 0, key.agent, place.name, box.docker.image, digest, box.workspace_access == "rw",
-                standing_mounts(rules, mounts), box.limits, box.docker.cpus, is_bare(rules),
+                standing_mounts(rules, mounts), box.limits, is_bare(rules),
                 self._has_way(key.agent), box.outfit,
             )  # fmt: skip
             self._making.add(place.name)

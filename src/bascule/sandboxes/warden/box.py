@@ -29,6 +29,7 @@ class Box:
         group: its control group.
         memory_limit: bytes in force, 0 for none.
         pids_limit: processes in force, 0 for none.
+        cpus_limit: thousandths of processors in force, 0 for none.
         made: when, by the monotonic clock, in seconds.
         deadline: when its time is up, by the same clock.
         text: what was reported so far.
@@ -47,6 +48,7 @@ class Box:
     group: Group
     memory_limit: int
     pids_limit: int
+    cpus_limit: int
     made: float
     deadline: float
     text: bytes = b""

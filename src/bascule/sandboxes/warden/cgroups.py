@@ -1,23 +1,38 @@
-"""Memory and process limits by control groups, version 2 or 1, or none; what is in force is read back, never assumed.
+"""Limits of memory, processes and processors by control groups, version 2 or 1, or none; what is in force is read back.
 
-Stops: a box using up the machine's memory or process table. Does not stop anything where the machine gives no
-controller; then the limit reads 0, resource limits of single processes are all there is, and a finding says so.
+Stops: a box using up the machine's memory, process table or processors. Does not stop anything where the machine gives
+no controller; then the limit reads 0, resource limits of single processes are all there is, and a finding says so.
 Groups are kept and used again, for making one costs more than setting one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bascule.core.confinement import Limits
+from bascule.linux.groups import CONTROLLERS, SEAT, enable, parse_mounts, parse_own
 
 _PREFIX = "bascule-"
 _OVERHEAD_PIDS = 3
 """bubblewrap's two processes, and one that is just being replaced by the program."""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What the kernel says it limits a group to: bytes, processes, thousandths of processors; 0 for no limit."""
+
+    memory: int = 0
+    pids: int = 0
+    cpus: int = 0
+
+    def joined(self, other: InForce) -> InForce:
+        """Both together, each of another hierarchy."""
+        return InForce(*(max(getattr(self, name), getattr(other, name)) for name in InForce.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +46,8 @@ class Hierarchy:
         swap_open: what to write to it before; version 1 refuses a memory limit above it.
         swap_closed: what to write to it after, empty for the memory limit itself.
         pids_file: holds the process limit, empty if this hierarchy has none.
+        cpu_file: holds the processor time of each period, empty if this hierarchy has none.
+        period_file: holds the period in microseconds; empty where the same file holds both (version 2).
     """
 
     base: Path
@@ -39,17 +56,35 @@ class Hierarchy:
     swap_open: str = ""
     swap_closed: str = ""
     pids_file: str = ""
+    cpu_file: str = ""
+    period_file: str = ""
 
-    def limit(self, directory: Path, limits: Limits) -> tuple[int, int]:
-        """Set the limits of one group and return the bytes and processes then in force, 0 for none."""
-        memory = pids = 0
+    def limit(self, directory: Path, limits: Limits) -> InForce:
+        """Set the limits of one group and return those then in force."""
+        memory = pids = cpus = 0
         if self.memory_file:
             _set(directory / self.swap_file, self.swap_open)
             memory = _set(directory / self.memory_file, str(limits.memory_bytes))
             _set(directory / self.swap_file, self.swap_closed or str(limits.memory_bytes))
         if self.pids_file:
             pids = max(0, _set(directory / self.pids_file, str(limits.pids + _OVERHEAD_PIDS)) - _OVERHEAD_PIDS)
-        return memory, pids
+        if self.cpu_file:
+            cpus = self._processors(directory, *limits.quota())
+        return InForce(memory, pids, cpus)
+
+    def _processors(self, directory: Path, quota: int, period: int) -> int:
+        both = not self.period_file
+        try:
+            if not both:
+                # Version 1 checks the pair at each write, and the group may have had another one.
+                (directory / self.cpu_file).write_text("-1")
+                (directory / self.period_file).write_text(str(period))
+            (directory / self.cpu_file).write_text(f"{quota} {period}" if both else str(quota))
+            said = [(directory / name).read_text() for name in (self.cpu_file, self.period_file) if name]
+        except OSError:
+            return 0
+        read = " ".join(said).split()
+        return int(read[0]) * 1000 // int(read[1]) if len(read) == 2 and all(map(str.isdecimal, read)) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +114,6 @@ class Group:
                 killer.write_text("1")
 
 
-def parse_mounts(mountinfo: str) -> tuple[Mapping[str, str], str]:
-    """Return where each version 1 controller and the version 2 tree are mounted, from ``/proc/self/mounts`` text."""
-    controllers: dict[str, str] = {}
-    unified = ""
-    for line in mountinfo.splitlines():
-        fields = line.split()
-        if len(fields) > 3 and fields[2] == "cgroup":
-            controllers |= dict.fromkeys(fields[3].split(","), fields[1])
-        elif len(fields) > 3 and fields[2] == "cgroup2":
-            unified = fields[1]
-    return controllers, unified
-
-
-def parse_own(text: str) -> Mapping[str, str]:
-    """Return this process's group by controller, from ``/proc/self/cgroup`` text; the empty name is version 2."""
-    own: dict[str, str] = {}
-    for line in text.splitlines():
-        _, names, path = line.split(":", 2)
-        own |= dict.fromkeys(names.split(","), path)
-    return own
-
-
 class Cgroups:
     """Makes, lends and takes back groups."""
 
@@ -108,7 +121,7 @@ class Cgroups:
         self._hierarchies = hierarchies
         self._locks = locks
         self._free: list[tuple[Path, ...]] = []
-        self._in_force: dict[tuple[Path, ...], tuple[Limits, int, int]] = {}
+        self._in_force: dict[tuple[Path, ...], tuple[Limits, InForce]] = {}
         self._made = 0
 
     def lend(self) -> Group:
@@ -120,25 +133,24 @@ class Cgroups:
         except OSError:
             return Group(())
 
-    def limit(self, group: Group, limits: Limits) -> tuple[int, int]:
-        """Set a group's limits and return the bytes and processes then in force, 0 for none.
+    def limit(self, group: Group, limits: Limits) -> InForce:
+        """Set a group's limits and return those then in force.
 
         What was read back of a group once holds until other limits are asked for: only this warden may write there.
         """
         known = self._in_force.pop(group.directories, None)
         if known is None or known[0] != limits:
-            known = (limits, *self._set(group, limits))
-        if known[1] and known[2]:
+            known = (limits, self._set(group, limits))
+        if known[1].memory and known[1].pids:
             self._in_force[group.directories] = known
-        return known[1], known[2]
+        return known[1]
 
-    def _set(self, group: Group, limits: Limits) -> tuple[int, int]:
-        memory = pids = 0
+    def _set(self, group: Group, limits: Limits) -> InForce:
+        found = InForce()
         if group.directories:
             for hierarchy, directory in zip(self._hierarchies, group.directories, strict=True):
-                bytes_set, pids_set = hierarchy.limit(directory, limits)
-                memory, pids = max(memory, bytes_set), max(pids, pids_set)
-        return memory, pids
+                found = found.joined(hierarchy.limit(directory, limits))
+        return found
 
     def take_back(self, group: Group) -> None:
         """Keep an emptied group for the next box."""
@@ -207,34 +219,42 @@ def _claim(parent: Path) -> tuple[Path, int]:
 
 
 def _unified(mount: Path, own: str) -> tuple[Hierarchy, int] | None:
-    """Version 2: below the root if that may be written, else below the own group if it hands controllers down."""
-    for parent in (mount, mount / own.lstrip("/")):
+    """Version 2: beside this process's seat if it has one; else below the root, or the own group, by what may be."""
+    place = mount / own.lstrip("/")
+    for parent in (place.parent,) if place.name == SEAT else (mount, place):
         try:
-            granted = set((parent / "cgroup.subtree_control").read_text().split())
-            if not {"memory", "pids"} <= granted:
+            if not enable(parent, ()):
                 continue
             base, lock = _claim(parent)
-            (base / "cgroup.subtree_control").write_text("+memory +pids")
+            given = enable(base, CONTROLLERS)
         except OSError:
             continue
-        return Hierarchy(base, "memory.max", "memory.swap.max", "0", "0", "pids.max"), lock
+        return Hierarchy(base, **{key: value for name in given for key, value in _UNIFIED[name].items()}), lock
     return None
 
 
-def _legacy(controllers: Mapping[str, str], own: Mapping[str, str]) -> list[tuple[Hierarchy, int]]:
-    found = []
-    for name in ("memory", "pids"):
-        if name not in controllers:
-            continue
-        try:
-            base, lock = _claim(Path(controllers[name]) / own.get(name, "/").lstrip("/"))
-        except OSError:
-            continue
-        if name == "memory":
-            found.append((Hierarchy(base, "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "-1"), lock))
-        else:
-            found.append((Hierarchy(base, pids_file="pids.max"), lock))
-    return found
+_UNIFIED: Mapping[str, Mapping[str, str]] = {
+    "memory": {
+        "memory_file": "memory.max", "swap_file": "memory.swap.max", "swap_open": "0", "swap_closed": "0",
+    },
+    "pids": {"pids_file": "pids.max"},
+    "cpu": {"cpu_file": "cpu.max"},
+}  # fmt: skip
+_LEGACY: Mapping[str, Mapping[str, str]] = {
+    "memory": {
+        "memory_file": "memory.limit_in_bytes", "swap_file": "memory.memsw.limit_in_bytes", "swap_open": "-1",
+    },
+    "pids": {"pids_file": "pids.max"},
+    "cpu": {"cpu_file": "cpu.cfs_quota_us", "period_file": "cpu.cfs_period_us"},
+}  # fmt: skip
+
+
+def _legacy(controllers: Mapping[str, str], own: Mapping[str, str]) -> Iterable[tuple[Hierarchy, int]]:
+    for name, files in _LEGACY.items():
+        if name in controllers:
+            with contextlib.suppress(OSError):
+                base, lock = _claim(Path(controllers[name]) / own.get(name, "/").lstrip("/"))
+                yield Hierarchy(base, **files), lock
 
 
 def detect() -> Cgroups:
@@ -245,5 +265,5 @@ def detect() -> Cgroups:
     except (OSError, ValueError):
         return Cgroups((), ())
     modern = _unified(Path(unified), own.get("", "/")) if unified else None
-    found = [modern] if modern else _legacy(controllers, own)
+    found = [modern] if modern else list(_legacy(controllers, own))
     return Cgroups(tuple(item[0] for item in found), tuple(item[1] for item in found))

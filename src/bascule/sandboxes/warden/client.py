@@ -74,6 +74,7 @@ class Measurement:
     groups: tuple[int, ...]
     memory_limit: int
     pids_limit: int
+    cpus_limit: int
     tools: str
     on_host: bool
 

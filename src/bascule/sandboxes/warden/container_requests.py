@@ -21,7 +21,6 @@ from bascule.sandboxes.warden import outfits, values
 
 _PLACE = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
-MOST_CPUS = 1024_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,6 @@ class Contain:
         writable: the agent's own directories are writable.
         mounts: operator paths: those of every box of the agent, and for a container that lasts for one call its own.
         limits: of all its programs together.
-        cpus: processors, in thousandths.
         bare: nothing of the agent's own directory is in it.
         proxy: its network is not quite empty: one port on loopback, whose listener goes to the gateway.
         outfit: its scratch places count; variables come with each program.
@@ -51,7 +49,6 @@ class Contain:
     writable: bool
     mounts: tuple[Mount, ...]
     limits: Limits
-    cpus: int
     bare: bool = False
     proxy: bool = False
     outfit: Outfit = PLAIN
@@ -95,7 +92,6 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "writable",
             "mounts",
             "limits",
-            "cpus",
             "bare",
             "outfit",
             "proxy",
@@ -122,9 +118,6 @@ def build(operation: str, fields: Mapping[str, Json]) -> ContainerRequest:
     if operation == "discharge":
         agent = None if fields["agent"] is None else values.agent(fields)
         return Discharge(number, agent, "" if fields["place"] == "" else _matching(fields, "place", _PLACE))
-    cpus = values.integer(fields, "cpus", 1)
-    if cpus > MOST_CPUS:
-        raise Malformed("warden_value", "cpus is beyond any machine")
     image = fields["image"]
     if not isinstance(image, str) or not is_name(image):
         raise Malformed("warden_value", "image must be a name")
@@ -137,7 +130,6 @@ def build(operation: str, fields: Mapping[str, Json]) -> ContainerRequest:
         values.boolean(fields, "writable"),
         values.mounts(fields["mounts"]),
         values.limits(fields["limits"]),
-        cpus,
         values.boolean(fields, "bare"),
         values.boolean(fields, "proxy"),
         outfits.outfit(fields["outfit"]),
@@ -168,7 +160,6 @@ def write_body(request: ContainerRequest) -> dict[str, Json]:
         "writable": request.writable,
         "mounts": values.mounts_json(request.mounts),
         "limits": values.limits_json(request.limits),
-        "cpus": request.cpus,
         "bare": request.bare,
         "outfit": outfits.outfit_json(request.outfit),
         "proxy": request.proxy,

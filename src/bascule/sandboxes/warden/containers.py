@@ -149,7 +149,6 @@ class Containers:
                 binds,
                 _covered(agent),
                 request.limits,
-                request.cpus,
                 main_scratch(request.outfit, _SCRATCH_BYTES, request.limits.memory_bytes),
                 {
                     LABEL_HOME: self.config.home,
@@ -237,7 +236,7 @@ class Containers:
         try:
             tighten(process, *seen, wanted.uid)
             measured = self._measure(process)
-            memory, pids = in_force(process)
+            held = in_force(process)
             if way is not None:
                 send_listener(process, way)
         finally:
@@ -250,8 +249,9 @@ class Containers:
             "no_new_privs": measured.no_new_privs,
             # Docker puts every user into its own group once more.
             "groups": [group for group in measured.groups if group != wanted.uid],
-            "memory_limit": memory,
-            "pids_limit": pids,
+            "memory_limit": held.memory,
+            "pids_limit": held.pids,
+            "cpus_limit": held.cpus,
         }
 
     def _process(self, pid: int) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bascule.core.ids import AgentId
 from bascule.linux.calls import open_without_links
-from bascule.sandboxes.warden.cgroups import parse_mounts, parse_own
+from bascule.linux.groups import parse_mounts, parse_own
 
 _ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 

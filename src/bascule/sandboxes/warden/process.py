@@ -221,7 +221,8 @@ class Warden:
 
     def _order(self, request: StartWorker | RunProgram, wanted: Wanted, mounts: list[OpenMount]) -> None:
         spare = self._spares.take()
-        memory_limit, pids_limit = self._groups.limit(spare.group, request.limits)
+        held = self._groups.limit(spare.group, request.limits)
+        pids_limit = held.pids
         processes = _BACKSTOP_PROCESSES
         if not pids_limit:
             sharing = [box for box in self._boxes.values() if self._config.single or box.agent == request.agent]
@@ -254,8 +255,9 @@ class Warden:
             status=status,
             view=mount_namespace(spare.pid),
             group=spare.group,
-            memory_limit=memory_limit,
+            memory_limit=held.memory,
             pids_limit=pids_limit,
+            cpus_limit=held.cpus,
             made=now,
             deadline=now + request.limits.wall_seconds if isinstance(request, RunProgram) else float("inf"),
         )
@@ -363,6 +365,7 @@ class Warden:
             "groups": list(measured.groups),
             "memory_limit": box.memory_limit,
             "pids_limit": box.pids_limit,
+            "cpus_limit": box.cpus_limit,
             "tools": tools[:300],
             "on_host": box.agent in self._config.on_host,
         }

@@ -22,7 +22,8 @@ MOST_NEEDS = 64
 _MOST_MOUNTS = 32
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _RUNNABLE = frozenset({ProgramKind.NATIVE, ProgramKind.SCRIPT})
-LIMITS = frozenset({"memory_bytes", "pids", "cpu_seconds", "wall_seconds", "output_bytes", "file_bytes", "open_files"})
+LIMITS = frozenset(Limits.__slots__)
+_MOST_CPUS = 1 << 20
 
 
 def integer(fields: Mapping[str, Json], name: str, least: int) -> int:
@@ -152,7 +153,10 @@ def limits(value: Json) -> Limits:
     """
     if not isinstance(value, Mapping) or value.keys() != LIMITS:
         raise Malformed("warden_value", f"limits has exactly the fields {', '.join(sorted(LIMITS))}")
-    return Limits(**{name: integer(value, name, 1) for name in LIMITS})
+    maxima = Limits(**{name: integer(value, name, 1) for name in LIMITS})
+    if maxima.cpus > _MOST_CPUS:
+        raise Malformed("warden_value", "cpus is beyond any machine")
+    return maxima
 
 
 def limits_json(maxima: Limits) -> dict[str, Json]:
