@@ -23,3 +23,11 @@ def test_no_name_that_a_loader_heeds_passes_in_any_case(prefix: str, rest: str) 
     assert variable_problem(prefix + rest, "x")
     assert variable_problem((prefix + rest).lower(), "x")
     assert not variable_problem("X_" + rest, "x")
+
+
+def test_only_the_file_of_certificates_is_the_operators_to_name() -> None:
+    assert not variable_problem("SSL_CERT_FILE", "/workspace/ca.pem")
+    assert variable_problem("SSL_CERT_FILE", "ca.pem")
+    assert variable_problem("SSL_CERT_FILE", "/ca\0.pem")
+    for name in ("SSL_CERT_DIR", "SSL_CERT_FILES", "ssl_cert_file", "OPENSSL_CONF", "CURL_CA_BUNDLE"):
+        assert variable_problem(name, "/workspace/ca.pem"), name

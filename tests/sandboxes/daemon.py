@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from bascule.sandboxes.docker.argv import LABEL_HOME
-from bascule.sandboxes.docker.build import debian_image
+from bascule.sandboxes.docker.build import REMARK, debian_image
 from bascule.sandboxes.docker.engine import Engine
 from bascule.sandboxes.docker.record import DEFAULT_IMAGE, FILE, Image, write
 from bascule.sandboxes.warden.config import engine_socket
@@ -36,9 +36,10 @@ def kill_containers(home: Path) -> None:
 
 
 def build() -> None:
-    """Build the image containers start from, unless the engine has it."""
+    """Build the image containers start from, unless the engine has it as it is made today."""
     engine = Engine(SOCKET, 600.0)
-    if engine.image(DEFAULT_IMAGE) is None:
+    found = engine.image(DEFAULT_IMAGE)
+    if found is None or found.get("Comment") != REMARK:
         debian_image(engine, DEFAULT_IMAGE, "http://deb.debian.org/debian")
 
 

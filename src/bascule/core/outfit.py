@@ -20,6 +20,9 @@ _GOVERNING = re.compile(
 )
 """Names that decide what is loaded, started, found or connected to."""
 
+CERTIFICATES = "SSL_CERT_FILE"
+"""The exception: by which certificates a program checks servers is the operator's to say. It is read and never run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
@@ -42,7 +45,9 @@ def variable_problem(name: str, value: str) -> str:
     """Return why a program is not given a variable, empty if it may be."""
     if not _NAME.fullmatch(name):
         return "is no name of a variable"
-    if _GOVERNING.fullmatch(name):
+    if name == CERTIFICATES and not value.startswith("/"):
+        return "is an absolute path in the box, such as /workspace/ca.pem"
+    if _GOVERNING.fullmatch(name) and name != CERTIFICATES:
         return "decides what a program loads, starts or connects to"
     if "\0" in value or len(value) > _LONGEST_VALUE:
         return f"has a value with a NUL or of more than {_LONGEST_VALUE} characters"

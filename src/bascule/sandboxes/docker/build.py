@@ -17,8 +17,12 @@ from bascule.sandboxes.docker.engine import Engine, split_name
 from bascule.sandboxes.docker.record import Image
 
 SUITE = "bookworm"
-PACKAGES = ("python3-minimal", "libpython3.11-stdlib")
-"""What a container needs besides Debian's smallest system: Python for the resident and the file worker."""
+PACKAGES = ("python3-minimal", "libpython3.11-stdlib", "ca-certificates", "curl")
+"""What a container needs besides Debian's smallest system: Python for the resident and the file worker; for programs
+with a way out a client that knows the proxy, and the certificates to check servers by."""
+
+REMARK = f"made of {SUITE} with {' '.join(PACKAGES)}"
+"""What the engine keeps beside the image, so that one made of other packages is known."""
 
 BUILDER = "mmdebstrap"
 _BUILD_SECONDS = 900
@@ -53,7 +57,7 @@ def debian_image(engine: Engine, name: str, mirror: str) -> Image:
         _run(words)
         packages = read_packages(listed.read_text("utf-8", "replace"))
         with archive.open("rb") as content:
-            return Image(engine.load(content, name), f"{SUITE} from {mirror}", packages)
+            return Image(engine.load(content, name, REMARK), f"{SUITE} from {mirror}", packages)
 
 
 def fetched_image(engine: Engine, name: str) -> Image:

@@ -92,10 +92,10 @@ class Engine:
             raise _senseless()
         return status
 
-    def load(self, archive: BinaryIO, name: str) -> str:
-        """Make an image of the root tree in a tar archive and return its id."""
+    def load(self, archive: BinaryIO, name: str, remark: str = "") -> str:
+        """Make an image of the root tree in a tar archive and return its id; ``remark`` is kept with it."""
         repository, tag = split_name(name)
-        query = urlencode({"fromSrc": "-", "repo": repository, "tag": tag})
+        query = urlencode({"fromSrc": "-", "repo": repository, "tag": tag, "message": remark})
         status, content = self._exchange("POST", f"{self._base()}/images/create?{query}", archive, lines=True)
         return self._named(status, content, name)
 

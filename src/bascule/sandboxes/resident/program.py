@@ -95,7 +95,7 @@ def _become(order: dict[str, Any], rights: dict[str, int], files: list[int], rep
         walls.restrict_files(open_rules(rights), order["port"])
         os.chdir("/workspace")
         bundle = certificates(order)
-        environment = {**order["environment"], **({"SSL_CERT_FILE": bundle} if bundle else {})}
+        environment = {**({"SSL_CERT_FILE": bundle} if bundle else {}), **order["environment"]}
         os.write(report, _READY)
         if len(files) > 3:
             os.read(_BEYOND - 1, 1)

@@ -73,11 +73,9 @@ def program_command(request: RunProgram, root: str) -> tuple[str, ...]:
 
 
 def program_environment(stage: Stage, request: RunProgram) -> Mapping[str, str]:
-    """The environment a program starts with."""
-    usual = {**ENVIRONMENT, **dict(request.outfit.environment)}
-    if not request.proxy:
-        return usual
-    return {**usual, **environment(bundle=any(bind.target == BUNDLE for bind in stage.binds))}
+    """The environment a program starts with. Policy has the last word, which is on certificates alone."""
+    way = environment(bundle=any(bind.target == BUNDLE for bind in stage.binds)) if request.proxy else {}
+    return {**ENVIRONMENT, **way, **dict(request.outfit.environment)}
 
 
 def of_program(request: RunProgram, agent: Agent, config: WardenConfig, closures: Closures) -> Stage:
