@@ -45,7 +45,9 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
         def prepare(made: Living) -> None:
             def edit(text: str) -> str:
-                text = with_egress(text, {"agents": {MAIN: rules, UNTOLD: rules, "bruba-web": {"allow": ["example.org"]}}})
+                text = with_egress(
+                    text, {"agents": {MAIN: rules, UNTOLD: rules, "bruba-web": {"allow": ["example.org"]}}}
+                )
                 told = {"network": "proxy", "docker": {"env": {"SSL_CERT_FILE": "/workspace/ca.pem"}}}
                 text = text.replace(f'id: "{MAIN}",', f'id: "{MAIN}", sandbox: {json.dumps(told)},', 1)
                 return text.replace(f'id: "{UNTOLD}",', f'id: "{UNTOLD}", sandbox: {{ network: "proxy" }},', 1)
