@@ -32,8 +32,8 @@ def tokens() -> dict[str, str]:
 class Listener:
     """A service on this machine that only counts who connects."""
 
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        self._socket = socket.create_server(address)
         self._socket.settimeout(0)
         self.port = int(self._socket.getsockname()[1])
 
@@ -54,18 +54,22 @@ class Listener:
 class Watch:
     """Looks at one canary before and after a deed."""
 
-    def __init__(self, canary: Canary, listener: Listener) -> None:
+    def __init__(self, canary: Canary, listener: Listener | None) -> None:
+        """Watch ``canary``; ``listener`` is the service that it is about, None if nobody listens there."""
         self._canary = canary
         self._listener = listener
         self._before = content(Path(canary.file)) if canary.file else None
-        listener.visits()
+        self._visited()
+
+    def _visited(self) -> bool:
+        return self._listener is not None and self._listener.visits() > 0
 
     def state(self, results: Iterable[bytes]) -> str:
         """Return what the canary says now, given everything the deed brought back; empty if only the ledger knows."""
         if self._canary.reached:
-            return ""
+            return "reached" if self._visited() else ""
         if self._canary.visits:
-            return "visited" if self._listener.visits() else "unvisited"
+            return "visited" if self._visited() else "unvisited"
         if self._canary.text:
             token = self._canary.text.encode()
             return "seen" if any(token in result for result in results) else "unseen"
@@ -95,7 +99,7 @@ def content(path: Path) -> bytes | None:
         return file.read()
 
 
-def succeeds_without(step: Step, listener: Listener, directory: Path, key: str) -> bool:
+def succeeds_without(step: Step, listener: Listener | None, directory: Path, key: str) -> bool:
     """Do the step's deed by a plain shell, as the operator, and undo it; return whether the canary noticed.
 
     Raises:

@@ -19,8 +19,9 @@ from bascule.core.errors import BasculeError
 from bascule.host import accounts
 from demo import account, engine
 from demo.canaries import KEY_VARIABLE, Listener, tokens
+from demo.network import METADATA
 from demo.site import Site
-from demo.steps import MAIN, DemoError
+from demo.steps import MAIN, DemoError, Step
 from demo.surfaces import Surfaces, token_of
 
 GURU = "bruba-guru"
@@ -40,7 +41,7 @@ echo recipes: done
 class House:
     """A home below a directory of its own, with what the demo planted in it."""
 
-    def __init__(self, top: Path) -> None:
+    def __init__(self, top: Path, *, own_network: bool = False) -> None:
         self.top = top
         self.home = top / "home"
         self.outside = top / "outside"
@@ -48,10 +49,15 @@ class House:
         self.guru = self.home / "agents" / GURU
         self.tokens = tokens()
         self.listener = Listener()
+        self.metadata = Listener(METADATA) if own_network else None
         self.site = Site(self.tokens["page"], self.tokens["whisper"], self.listener.port)
         self.surfaces = Surfaces()
         self.client: Client | None = None
         self._uids: frozenset[str] = frozenset()
+
+    def service(self, step: Step) -> Listener | None:
+        """Return the service a step's canary is about, None where nobody can be made to listen."""
+        return self.metadata if step.canary.reached else self.listener
 
     def names(self) -> Mapping[str, str]:
         """Return what ``$name`` stands for in steps."""
@@ -162,6 +168,8 @@ class House:
     def remove(self) -> None:
         """Remove everything; without root what agents made belongs to subordinate ids, and they remove it."""
         self.listener.close()
+        if self.metadata is not None:
+            self.metadata.close()
         self.site.close()
         self.surfaces.close()
         shutil.rmtree(self.top, ignore_errors=True)
@@ -213,13 +221,16 @@ def _put(path: Path, text: str) -> None:
 
 
 @contextmanager
-def throw_away() -> Iterator[House]:
-    """Make a directory for a home and remove it with all that came of it, on Ctrl-C and on failure too."""
+def throw_away(*, own_network: bool) -> Iterator[House]:
+    """Make a directory for a home and remove it with all that came of it, on Ctrl-C and on failure too.
+
+    ``own_network``: it stands in a network as :func:`demo.network.own_network` makes.
+    """
     top = Path(tempfile.mkdtemp(prefix="bascule-demo."))
     # Boxes act as other accounts, and must be able to enter.
     top.chmod(0o755)
     try:
-        house = House(top)
+        house = House(top, own_network=own_network)
         try:
             yield house
         finally:

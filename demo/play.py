@@ -69,12 +69,12 @@ class Player:
         """
         with ExitStack() as stack:
             contest = self._contest(step, stack) if step.racing else None
-            watch = Watch(step.canary, self.house.listener)
+            watch = Watch(step.canary, self.house.service(step))
             results, card = self._turn(step)
         self.results += results
         evidence = Evidence([record for record in self.ledger.fresh() if record["agent"] == step.agent])
         state = watch.state(results)
-        if step.canary.reached:
+        if step.canary.reached and not state:
             state = "reached" if evidence.connections() else "unreached"
         return Played(step, evidence, state, tuple(results), card, contest)
 
