@@ -22,7 +22,7 @@ from bascule.core.ids import AgentId
 from bascule.sandboxes.docker.engine import Engine
 from bascule.sandboxes.docker.record import DEFAULT_IMAGE, FILE, Image, write
 from bascule.sandboxes.warden.config import engine_socket
-from bench import dockers, others
+from bench import dockers, others, outward, ways
 from bench.boxes import FILE as NOTES
 from bench.boxes import SIZE, as_row, cross, starts
 from bench.house import AGENT, Line, a_home, a_house, started
@@ -45,10 +45,16 @@ def rows(effort: Effort) -> Iterator[Row]:
         "": (),
     }
     with a_home(BUILD, {"backend": "docker"}) as home:
-        (home / FILE).write_text(json.dumps(write({DEFAULT_IMAGE: Image(image, "bench")})), "utf-8")
-        (home / FILE).chmod(0o644)
+        _record(home, image)
         with started(home, _body(effort)) as (line, uid):
             yield from _heard(line, uid, beside, dockers.killing(path, image, effort))
+    with ways.serving() as (port, _):
+        yield from outward.row("docker", port, effort, lambda home: _record(home, image))
+
+
+def _record(home: Path, image: str) -> None:
+    (home / FILE).write_text(json.dumps(write({DEFAULT_IMAGE: Image(image, "bench")})), "utf-8")
+    (home / FILE).chmod(0o644)
 
 
 def _engine() -> tuple[str, str]:

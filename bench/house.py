@@ -41,7 +41,9 @@ _CONFIG: Mapping[str, Json] = {
 _APPROVALS: Json = {
     "version": 1,
     "defaults": {"security": "allowlist", "ask": "on-miss", "askFallback": "deny"},
-    "agents": {AGENT: {"allowlist": [{"pattern": "/usr/bin/true"}, {"pattern": "/usr/bin/cat"}]}},
+    "agents": {
+        AGENT: {"allowlist": [{"pattern": "/usr/bin/true"}, {"pattern": "/usr/bin/cat"}, {"pattern": "/usr/bin/curl"}]}
+    },
 }
 
 
@@ -135,8 +137,8 @@ async def a_house(home: Path, warden: socket) -> AsyncIterator[tuple[House, Ways
     loaded = load(home, BUILT_TOOLS)
     table = accounts.load(home)
     client = WardenClient.attach(warden)
-    boxes = RoutedBoxes(client, loaded.policy.agents, table.agents if table else {}, os.geteuid())
     ways = WaysOut(loaded.policy.agents)
+    boxes = RoutedBoxes(client, loaded.policy.agents, table.agents if table else {}, os.geteuid(), ways)
     ground = Ground(
         account=lambda _agent: None,
         home=home,

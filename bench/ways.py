@@ -3,6 +3,7 @@
 The proxy answers in a gateway of its own, as for a box: judged, resolved, checked, and on disk in the ledger before
 anything is connected. The client and the server it wants are here, on loopback, which policy names. A proxy takes a
 hundred connections a second of one box; between two of them the client waits that long, and the wait is not measured.
+The last row is a program that asks by the way out of its bubblewrap box; group ``docker`` has the same of a container.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from bascule.core.canonical import Json
 from bascule.core.ids import AgentId
 from bascule.egress.proxy import PACE_SECONDS
+from bench import outward
 from bench.house import AGENT, Line, a_home, a_house, started
 from bench.keeping import BUILD
 from bench.measure import MILLISECONDS, CannotRun, Effort, Figures, Rival, Row, figures
@@ -38,7 +40,7 @@ def rows(effort: Effort) -> Iterator[Row]:
         CannotRun: the gateway cannot start, or an answer is wrong.
     """
     n = effort.n(200)
-    with _serving() as (port, hello):
+    with serving() as (port, hello):
         rules: Json = {
             "allowPrivate": [f"localhost:{port}"],
             "requestsPerMinute": 1_000_000,
@@ -59,6 +61,7 @@ def rows(effort: Effort) -> Iterator[Row]:
             yield Row("proxy: a tunnel, until the other side's first byte", "ms", opened, rivals=rivals)
             rivals = (Rival("the same without a proxy", _best(lambda: _get(port, direct), n)),)
             yield Row("proxy: GET of 4 KB through it", "ms", fetched, rivals=rivals)
+        yield from outward.row("bubblewrap", port, effort)
 
 
 def _body(home: Path, warden: socket.socket, line: Line) -> None:
@@ -131,7 +134,7 @@ def _some(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def _serving() -> Iterator[tuple[int, bytes]]:
+def serving() -> Iterator[tuple[int, bytes]]:
     """Serve pages and beginnings of TLS on loopback; yields the port and a hello for it."""
     with socket.create_server((_HOST, 0), backlog=64) as listener:
         threading.Thread(target=_serve, args=(listener,), daemon=True).start()
