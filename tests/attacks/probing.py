@@ -19,8 +19,9 @@ BACKENDS = ("bubblewrap", "docker")
 PROGRAM = Path(__file__).with_name("inside.py")
 KITS = Path(__file__).with_name("kits.py")
 BESIDE = Path(__file__).with_name("beside.py")
+LASTING = Path(__file__).with_name("lasting.py")
 OUTWARD = Path(__file__).with_name("outward.py")
-"""What attackers bring: their tries, the static checks of escape kits, tries on whoever is beside them and outside."""
+"""What attackers bring: their tries, the static checks of escape kits, tries on whoever is beside them, comes after them, is outside."""
 
 WRITING = "tools/inside-writing.py"
 READING = "tools/inside.py"

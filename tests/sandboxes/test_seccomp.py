@@ -164,3 +164,11 @@ def test_what_a_closed_box_may_not_do_one_with_a_way_out_may_not_either(name: st
     assert evaluate(program, machine.ioctl, machine.audit, 0, 0x5412) == EPERM
     assert evaluate(program, 0, 0x40000003) == KILL
     assert evaluate(program, 463, machine.audit) == ENOSYS
+
+
+@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize(("command", "wanted"), [(1024, EPERM), (1025, ALLOW), (37, ALLOW), (0, ALLOW)])
+def test_nobody_makes_others_wait_by_a_lease(name: str, command: int, wanted: int) -> None:
+    for shared, connects in ((False, False), (True, False), (True, True)):
+        program = box_filter(name, shared=shared, connects=connects)
+        assert evaluate(program, MACHINES[name].fcntl, MACHINES[name].audit, 3, command) == wanted

@@ -2,10 +2,11 @@
 
 Stops: mounts, namespaces, tracing, kernel modules, BPF, io_uring, keyrings, changing modes, attributes and times of
 files, links and device nodes, sockets of every family not named, memory files (which would run in spite of noexec
-mounts), typing into a terminal, asynchronous I/O of which a machine has one supply (``fs.aio-max-nr``), and every call
-newer than this list; where programs share a container, also limiting, slowing or pinning those beside them. Does not
-stop what ordinary reading and writing can do: that is the mounts' work. Filters cannot look behind pointers, so
-``clone3`` is answered "not implemented" and libraries fall back to ``clone``, whose flags can be seen.
+mounts), typing into a terminal, leases that make others wait, asynchronous I/O of which a machine has one supply
+(``fs.aio-max-nr``), and every call newer than this list; where programs share a container, also limiting, slowing or
+pinning those beside them. Does not stop what ordinary reading and writing can do: that is the mounts' work. Filters
+cannot look behind pointers, so ``clone3`` is answered "not implemented" and libraries fall back to ``clone``, whose
+flags can be seen.
 
 Numbers are from the kernel's ``arch/x86/entry/syscalls/syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h``.
 """
@@ -42,6 +43,9 @@ _NAMESPACE_FLAGS = 0x7E020000
 
 _TERMINAL_REQUESTS = (0x5412, 0x541C)
 """``TIOCSTI`` types into the terminal, ``TIOCLINUX`` pastes into a console."""
+
+_LEASE = 1024
+"""``F_SETLEASE``: whoever opens a leased file waits until its holder lets go, 45 seconds by default."""
 
 _COMMON: Mapping[str, int] = {
     "io_uring_setup": 425,
@@ -232,6 +236,7 @@ class Machine:
     own: tuple[int, ...]
     accepting: tuple[int, ...]
     setsockopt: int
+    fcntl: int
     has_x32: bool = False
 
 
@@ -246,6 +251,7 @@ MACHINES: Mapping[str, Machine] = {
         own=_OWN_X86_64,
         accepting=(49, 50, 43, 288),
         setsockopt=54,
+        fcntl=72,
         has_x32=True,
     ),
     "aarch64": Machine(
@@ -258,6 +264,7 @@ MACHINES: Mapping[str, Machine] = {
         own=_OWN_AARCH64,
         accepting=(200, 201, 202, 242),
         setsockopt=208,
+        fcntl=25,
     ),
 }
 """By ``uname -m``."""
@@ -336,6 +343,11 @@ def _terminal_requests(machine: Machine) -> list[bytes]:
     return _when_argument(machine.ioctl, 24, test)
 
 
+def _leases(machine: Machine) -> list[bytes]:
+    test = [_op(_JUMP_EQUAL, _LEASE, 0, 1), _op(_RETURN, _ERRNO | _EPERM), _op(_RETURN, _ALLOW)]
+    return _when_argument(machine.fcntl, 24, test)
+
+
 def box_filter(machine: str, families: tuple[int, ...] = (), *, shared: bool = False, connects: bool = False) -> bytes:
     """Return the filter every box starts under, an array of 8-byte ``sock_filter``; the file worker adds its own.
 
@@ -355,6 +367,6 @@ def box_filter(machine: str, families: tuple[int, ...] = (), *, shared: bool = F
     for number in sorted({*known.denied.values(), *(known.lasting if shared else ())}):
         code += _deny(number, _EPERM)
     code += _own_process_only(known) if shared else []
-    code += _clone_flags(known) + _terminal_requests(known)
+    code += _clone_flags(known) + _terminal_requests(known) + _leases(known)
     code += _connecting(known) if connects else _socket_families(known, families)
     return b"".join([*code, _op(_RETURN, _ALLOW)])

@@ -32,7 +32,7 @@ from bascule.sandboxes.docker.line import ContainerLine
 from bascule.sandboxes.docker.place import Place
 from bascule.sandboxes.docker.shelf import Shelf
 from bascule.sandboxes.docker.watch import EngineWatch
-from bascule.sandboxes.docker.working import Scope, Working, roster, with_tools
+from bascule.sandboxes.docker.working import Scope, Working, roster, turn_of, with_tools
 from bascule.sandboxes.files import WorkerFiles, connect
 from bascule.sandboxes.fitness import Unfit, held_against, roots
 from bascule.sandboxes.hello import Setup
@@ -95,8 +95,8 @@ class DockerBoxes:
             return OneShot(found, lambda: self._end(alone))
         known = self._containers.get(self._scope(key))
         # What tools/ has become matters to programs, and they are asked for anew; here it is mounted read-only.
-        container = await self._standing(key, None if known is None else known.measured.tools)
-        async with container.turn:
+        tools = None if known is None else known.measured.tools
+        async with turn_of(lambda: self._standing(key, tools)) as container:
             return await self._worker(container, ())
 
     async def run(self, request: PipelineRequest) -> PipelineResult:
@@ -119,8 +119,7 @@ class DockerBoxes:
                 return await self._watch.hold(Pipeline(alone.line, bound(request, rules)).run())
             finally:
                 await asyncio.shield(self._end(alone))
-        container = await self._standing(request.key, tools)
-        async with container.turn:
+        async with turn_of(lambda: self._standing(request.key, tools)) as container:
             try:
                 return await self._watch.hold(Pipeline(container.line, bound(request, rules)).run())
             finally:
@@ -147,8 +146,8 @@ class DockerBoxes:
         if not fresh and known is not None and known.line.alive and known.posture is not None:
             await self._must_answer()
             return known.posture
-        container = await self._standing(known.key if known is not None else BoxKey(agent, cli_session(agent)))
-        async with container.turn:
+        whose = known.key if known is not None else BoxKey(agent, cli_session(agent))
+        async with turn_of(lambda: self._standing(whose)) as container:
             try:
                 await self._worker(container, ())
             except Unfit as unfit:
@@ -159,8 +158,7 @@ class DockerBoxes:
 
     async def text(self, agent: AgentId, content: bytes, charset: str) -> str:
         """See :class:`bascule.core.ports.Pages`; the page's reader takes the file worker's place, and ends with it."""
-        container = await self._standing(BoxKey(agent, cli_session(agent)))
-        async with container.turn:
+        async with turn_of(lambda: self._standing(BoxKey(agent, cli_session(agent)))) as container:
             try:
                 reader = await PageReader.meet(await self._begin_worker(container), BOX_CANARY, _START_SECONDS)
                 try:

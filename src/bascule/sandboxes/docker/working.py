@@ -1,12 +1,14 @@
 """A container at work, as the gateway knows it, and the list of all a home has.
 
-Stops: a container of this gateway's being taken for a stranger's in the list. Does not look at any.
+Stops: a container of this gateway's being taken for a stranger's in the list, and a call failing because the one before
+it cost its container. Does not look at any.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,6 +37,24 @@ class Working:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     files: WorkerFiles | None = None
     posture: Posture | None = None
+
+
+_TRIES = 3
+
+
+@asynccontextmanager
+async def turn_of(standing: Callable[[], Awaitable[Working]]) -> AsyncIterator[Working]:
+    """Yield a container when it is the caller's turn; one that was thrown away while this waited is not used.
+
+    Args:
+        standing: returns the container there is now, made if need be.
+    """
+    for tries in range(1, _TRIES + 1):
+        container = await standing()
+        async with container.turn:
+            if container.line.alive or tries == _TRIES:
+                yield container
+                return
 
 
 def with_tools(measured: Measurement, tools: str) -> Measurement:

@@ -270,6 +270,7 @@ def _remove(directory: str) -> None:
         OSError: something resists.
         RecursionError: it is of great depth.
     """
+    os.chmod(directory, 0o700)  # a program can make one that its own account may not look into
     with os.scandir(directory) as entries:
         for entry in list(entries):
             if entry.is_dir(follow_symlinks=False):
