@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-local run demo test check bench lock clean
+.PHONY: help setup setup-dev setup-local run demo test check bench machine lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ check: setup-dev ## format, lint, types, import law, house rules, tests
 
 bench: setup-dev ## measure, print a table and write build/bench.json
 	@.venv/bin/python -m bench $(ARGS)
+
+machine: setup-dev ## try the installation on a whole Debian machine under qemu; as root; ARGS="--accel tcg" emulates it
+	@scripts/machine $(ARGS)
 
 lock: setup-dev ## resolve every dependency anew, none younger than a week
 	@scripts/lock

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from tests.living import living
 from tests.ordinary import NAME, Person, fields, ordinary, until
 
+from bascule.app import start
 from bascule.host.accounts import Range, subordinate_range
 
 pytestmark = pytest.mark.live
@@ -126,3 +129,23 @@ def test_after_the_stop_nothing_is_left(person: Person) -> None:
     assert not Path(f"/proc/{pid}").exists()
     assert not (person.home / "run" / "control.sock").exists()
     assert str(person.home) not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_the_warden_is_seen_out() -> None:
+    """It is told to end, what it still says is taken, and the wait is over when it is gone."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    done: list[str] = []
+
+    def ends() -> None:
+        assert theirs.recv(1) == b""
+        for _ in range(3):
+            theirs.send(b"a box ended")
+        done.append("cleared up")
+        theirs.close()
+
+    warden = threading.Thread(target=ends)
+    warden.start()
+    with ours:
+        start._see_out(ours)
+        assert done == ["cleared up"]
+    warden.join()

@@ -96,8 +96,34 @@ def verb(*words: str) -> subprocess.CompletedProcess[str]:
     return run(BASCULE, *words)
 
 
-def call(agent: str, tool: str, **arguments: object) -> subprocess.CompletedProcess[str]:
-    return verb("call", agent, tool, json.dumps(arguments))
+def calls(agent: str, *wanted: tuple[str, dict[str, str]]) -> list[str]:
+    """Make tool calls, one after another, by one verb; return what came of each: its content, and why not."""
+    lines = [json.dumps({"agent": agent, "tool": tool, "args": arguments}) for tool, arguments in wanted]
+    said = run(BASCULE, "--json", "call", "--batch", "-", seconds=4 * PATIENCE, text="\n".join(lines) + "\n")
+    found = []
+    for line in said.stdout.splitlines():
+        try:
+            report = json.loads(line)
+            outcome, verdicts = report["outcome"] or {}, report["decision"]["verdicts"]
+            why = [f"{one['reason']} [{one['code']}]" for one in verdicts if one["effect"] != "allow"]
+            found.append(" ".join([str(outcome.get("content", "")), *why, f"exit={outcome.get('exit')}"]))
+        except (ValueError, KeyError, TypeError):
+            found.append(line)
+    return found + [said.stdout] * (len(wanted) - len(found))
+
+
+def program(command: str) -> tuple[str, dict[str, str]]:
+    """A call that runs a command."""
+    return "exec", {"command": command}
+
+
+def page(url: str) -> tuple[str, dict[str, str]]:
+    """A call that fetches a page."""
+    return "web_fetch", {"url": url}
+
+
+READ = ("read", {"path": "workspace/a.md"})
+WRITE = ("write", {"path": "workspace/a.md", "content": "by a worker\n"})
 
 
 def wait_for(what: Callable[[], object], seconds: int = PATIENCE) -> bool:

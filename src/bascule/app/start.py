@@ -34,6 +34,11 @@ from bascule.sandboxes.warden.config import config_here, engine_socket, warden_c
 READY = b"+"
 """What the gateway tells its parent once it serves."""
 
+_LAST_SECONDS = 30.0
+"""Of silence: a warden that ends waits for Docker to remove containers, and for nothing else."""
+
+_LONGEST_WORD = 1 << 18
+
 MODULE = "bascule.app"
 """What a gateway's fresh Python runs."""
 
@@ -67,18 +72,28 @@ def serve(
         gateway = os.fork()
         if gateway == 0:
             _become(start, module, (str(home), kind, *map(str, numbers)), numbers, tell)
-    os.close(tell)
-    os.close(granted)
-    served.close()
-    _forward(gateway)
-    refused = _refusal(told)
-    if refused is None:
-        tell_manager("READY=1")
-    status = os.waitstatus_to_exitcode(os.waitpid(gateway, 0)[1])
+        os.close(tell)
+        os.close(granted)
+        served.close()
+        _forward(gateway)
+        refused = _refusal(told)
+        if refused is None:
+            tell_manager("READY=1")
+        status = os.waitstatus_to_exitcode(os.waitpid(gateway, 0)[1])
+        _see_out(warden)
     if refused is not None:
         raise refused
     if status:
         raise Unavailable("gateway_ended", f"the gateway ended with status {status}", "see logs/gateway.log")
+
+
+def _see_out(warden: socket.socket) -> None:
+    """Have the warden end, and return when it has; a manager of services kills at once what outlives this process."""
+    with suppress(OSError):
+        warden.settimeout(_LAST_SECONDS)
+        warden.shutdown(socket.SHUT_WR)
+        while warden.recv(_LONGEST_WORD):
+            pass
 
 
 def _granted() -> int:
