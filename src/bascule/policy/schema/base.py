@@ -37,4 +37,5 @@ class Section(BaseModel):
         extra="forbid",
         strict=True,
         frozen=True,
+        defer_build=True,  # the file's own validator holds its sections'; one for each beside it would cost as much again
     )
