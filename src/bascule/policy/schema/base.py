@@ -37,5 +37,5 @@ class Section(BaseModel):
         extra="forbid",
         strict=True,
         frozen=True,
-        defer_build=True,  # the file's own validator holds its sections'; one for each beside it would cost as much again
+        defer_build=True,  # the whole file's validator holds theirs; one more each would cost as much again
     )
