@@ -57,7 +57,7 @@ class Person:
         """Run one command as the user would from a shell; without ``namespaces`` the machine forbids user namespaces."""
         command, environment = self._command(words, namespaces=namespaces)
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=60, check=False, env=environment, stdin=subprocess.DEVNULL
+            command, capture_output=True, text=True, timeout=120, check=False, env=environment, stdin=subprocess.DEVNULL
         )
 
     def typed(self, text: str, *words: str) -> str:
@@ -103,8 +103,11 @@ class Person:
 
 
 def until(done: Callable[[], bool]) -> bool:
-    """Wait for what the kernel or another process is about to do; False if it does not within a good while."""
-    end = time.monotonic() + 20
+    """Wait for what the kernel or another process is about to do; False if it does not within a good while.
+
+    The while is long because a busy machine may need it, and costs nothing where what is waited for comes about.
+    """
+    end = time.monotonic() + 60
     while not done():
         if time.monotonic() > end:
             return False

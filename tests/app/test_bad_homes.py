@@ -6,13 +6,13 @@ import os
 import shutil
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.attacks.killing import processes_of
-from tests.living import MAIN, Living, codes, effect, verb
+from tests.living import MAIN, Living, codes, effect, made_home, verb
+from tests.ordinary import until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -23,7 +23,7 @@ APPROVALS = "exec-approvals.json"
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("bad") / "home"
-    assert verb(home, "init", "--team", "bruba").returncode == 0
+    made_home(home)
     return home
 
 
@@ -130,9 +130,7 @@ def test_what_a_killed_gateway_leaves_lying_about_is_in_nobodys_way(home: Path) 
     made.start()
     os.kill(made.pid, signal.SIGKILL)
     made.client.close()
-    deadline = time.monotonic() + 10
-    while processes_of(home) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    assert until(lambda: processes_of(home) == {})
     (home / "run" / "control.sock").unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(home / "run" / "control.sock"))

@@ -24,7 +24,7 @@ if os.geteuid() != 0:
     pytest.skip("containers can be tried by root only", allow_module_level=True)
 
 WEB = "bruba-web"
-SECONDS = 40.0
+SECONDS = 60.0
 
 
 def until(true: Callable[[], object]) -> None:

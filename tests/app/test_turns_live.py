@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.attacks.killing import Aside, client_of, open_question, size
-from tests.living import MAIN, Living, living, verb
+from tests.living import MAIN, Living, living, made_home, verb
+from tests.ordinary import until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -63,6 +64,11 @@ def transcript(house: Living, session: str) -> str:
     done = verb(house.home, "sessions", "show", f"agent:{MAIN}:{session}")
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def told(house: Living, session: str) -> str:
+    """The same over the open connection: asking again and again costs nothing."""
+    return json.dumps(house.client.request("sessions_show", session=session))
 
 
 def ask(house: Living, session: str, text: str = "go") -> Aside:
@@ -139,9 +145,7 @@ def test_a_turn_whose_asker_leaves_is_stopped_with_its_question(house: Living) -
         pass
     question = open_question(house)
     client.close()
-    for _ in range(500):
-        if house.client.request("approvals_show", ref=question)["state"] == "cancelled":
-            break
+    assert until(lambda: house.client.request("approvals_show", ref=question)["state"] == "cancelled")
     assert "the operator stopped the turn" in transcript(house, session)
     assert size(outside) == before
     # The session takes new words: the script's next line is reached, though it hopes for more than it is told.
@@ -154,7 +158,7 @@ def test_without_a_gateway_a_turn_that_asks_waits_for_the_next_one(tmp_path: Pat
     outside.touch()
     outside.chmod(0o666)
     home = Living(tmp_path / "home")
-    assert verb(home.home, "init", "--team", "bruba").returncode == 0
+    made_home(home.home)
     asks = line("", ("write", {"path": str(outside), "content": "x", "append": True}))
     (home.home / "script.jsonl").write_text(f"{asks}\n{line('went on')}\n")
     model = 'models: { default: "script:script.jsonl",'
@@ -168,7 +172,9 @@ def test_without_a_gateway_a_turn_that_asks_waits_for_the_next_one(tmp_path: Pat
     assert outside.read_text() == ""
     home.start()
     try:
-        wait_for(lambda: "went on" in transcript(home, "main"))
+        assert until(lambda: outside.read_text() != "")
+        assert until(lambda: "went on" in told(home, f"agent:{MAIN}:main"))
+        assert "went on" in transcript(home, "main")
         assert outside.read_text() == "x"
     finally:
         home.stop()
@@ -177,10 +183,3 @@ def test_without_a_gateway_a_turn_that_asks_waits_for_the_next_one(tmp_path: Pat
     assert verb(home.home, "sessions", "reset", f"agent:{MAIN}:main").returncode == 0
     assert json.loads(verb(home.home, "approvals", "list", "--json").stdout) == []
     assert outside.read_text() == "x"
-
-
-def wait_for(true: Callable[[], bool]) -> None:
-    for _ in range(60):
-        if true():
-            return
-    raise AssertionError("it did not come about")

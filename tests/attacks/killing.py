@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.living import SECONDS, Living, verb
+from tests.living import SECONDS, Living, made_home
+from tests.ordinary import until
 
 from bascule.control import place
 from bascule.control.client import Client
@@ -85,10 +85,7 @@ class Killable(Living):
             self._client.close()
             self._client = None
         self.pardon()
-        deadline = time.monotonic() + 10
-        while (left := processes_of(self.home)) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert left == {}
+        assert until(lambda: processes_of(self.home) == {}), processes_of(self.home)
 
     def kill(self) -> None:
         """``kill -9`` from outside."""
@@ -154,13 +151,15 @@ def revive(house: Killable, named: bool, tool: str = "") -> None:
 
 def open_question(house: Killable) -> str:
     """Wait for the one open question, and return its id."""
-    for _ in range(1000):
-        found = house.client.request("approvals_list", everything=False)
-        if found:
-            assert len(found) == 1
-            return str(found[0]["id"])
-        time.sleep(0.005)
-    raise AssertionError("nothing was asked")
+    found: list[dict[str, Any]] = []
+
+    def asked() -> bool:
+        found[:] = house.client.request("approvals_list", everything=False)
+        return bool(found)
+
+    assert until(asked), "nothing was asked"
+    assert len(found) == 1
+    return str(found[0]["id"])
 
 
 class Aside:
@@ -179,7 +178,7 @@ class Aside:
 
     def join(self) -> Any:
         """Wait for it."""
-        self._thread.join(30)
+        self._thread.join(SECONDS)
         assert not self._thread.is_alive()
         return self.result
 
@@ -187,8 +186,7 @@ class Aside:
 @contextmanager
 def killable(home: Path, prepare: Callable[[Killable], None]) -> Iterator[Killable]:
     """As :func:`tests.living.living`, with a gateway that can be killed."""
-    done = verb(home, "init", "--team", "bruba")
-    assert done.returncode == 0, done.stderr
+    made_home(home)
     made = Killable(home)
     prepare(made)
     made.start()

@@ -30,7 +30,7 @@ EVE = Person("+15555550166", "6a6f2f11-2f0f-4c57-8c43-7f5b1b0d9e04", "Ann")
 
 YES, NO = "\N{THUMBS UP SIGN}", "\N{THUMBS DOWN SIGN}"
 GROUP = "c29tZSBncm91cCBvZiBwZW9wbGU="
-SECONDS = 20.0
+SECONDS = 60.0
 
 PEOPLE = f"""operators: {{
     ann: {{ chats: true, approves: true, signal: ["{ANN.number}", "uuid:{ANN.uuid}"] }},

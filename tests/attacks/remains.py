@@ -102,7 +102,7 @@ def remains(made: Living) -> dict[str, set[str]]:
     }
 
 
-def settled(made: Living, kinds: tuple[str, ...], seconds: float = 15.0) -> dict[str, set[str]]:
+def settled(made: Living, kinds: tuple[str, ...], seconds: float = 60.0) -> dict[str, set[str]]:
     """The same, once the kinds are empty or that long has passed."""
     deadline = time.monotonic() + seconds
     while True:

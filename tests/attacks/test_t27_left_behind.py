@@ -69,7 +69,7 @@ def busy(made: Living) -> Aside:
             return connection.request("call", dry_run=False, wait=0.0, as_operator=False, **options)
 
     running = Aside(run)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not any(words.startswith("/usr/bin/tail -f") for words in processes_of(made.home).values()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -140,7 +140,7 @@ def shims_of(container: str) -> list[int]:
 
 
 def until_runs(made: Living, agent: str) -> dict[str, object]:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         report = made.run("ls -d .", agent=agent)
         if (effect(report) == "allow" and report["outcome"]["ok"]) or time.monotonic() > deadline:
@@ -155,7 +155,7 @@ def test_a_gateway_killed_while_its_container_is_made_leaves_no_place(tmp_path: 
         silent.listen()
         with living(tmp_path / "home", backend="docker", DOCKER_HOST=f"unix://{engine}") as made:
             asking = Aside(lambda: made.run("ls"))
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             boxes = made.home / "state" / "boxes"
             while not (boxes.exists() and list(boxes.iterdir())):
                 assert time.monotonic() < deadline

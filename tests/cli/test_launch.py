@@ -3,22 +3,18 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.cli.program import bascule, command, environment
+from tests.ordinary import until
 
 from bascule.control import place
 
 
 def gone(pid: int) -> bool:
-    for _ in range(500):
-        if place.process(pid) is None:
-            return True
-        time.sleep(0.01)
-    return False
+    return until(lambda: place.process(pid) is None)
 
 
 def test_start_status_stop(tmp_path: Path) -> None:
@@ -77,9 +73,7 @@ def test_the_foreground_logs_to_standard_error_and_stops_on_request(tmp_path: Pa
     child = subprocess.Popen(
         command("gateway", "start", "--foreground"), env=environment(tmp_path), stderr=subprocess.PIPE
     )
-    for _ in range(500):
-        if bascule(tmp_path, "gateway", "status").status == 0:
-            break
+    assert until(lambda: bascule(tmp_path, "gateway", "status").status == 0)
     stopped = bascule(tmp_path, "gateway", "stop", "--json")
     assert stopped.json["pid"] == child.pid
     assert child.wait(20) == 0

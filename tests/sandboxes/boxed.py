@@ -228,7 +228,7 @@ def within(ground: Ground, body: Callable[[Boxed], Awaitable[T]], way: WayOut | 
         agents = policies(ground.home, "none" if way is None else "proxy", backend)
         boxes = make(client, agents, ground.uids, ground.gateway, way)
         try:
-            return await asyncio.wait_for(body(Boxed(ground, client, boxes)), 60)
+            return await asyncio.wait_for(body(Boxed(ground, client, boxes)), 120)
         finally:
             await boxes.stop(None)
             client.close()

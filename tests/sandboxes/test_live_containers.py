@@ -7,12 +7,12 @@ import json
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.ordinary import until
 from tests.sandboxes import daemon
 from tests.sandboxes.boxed import KEY, LIMITS, ONE, TWO, Boxed, Ground, grounded, within
 from tests.sandboxes.containing import configure, docker, python
@@ -171,10 +171,7 @@ def test_a_killed_gateway_ends_its_containers(tmp_path: Path) -> None:
             docker(boxed)._containers.clear()
 
         within(made, body)
-        deadline = time.monotonic() + 10
-        while daemon.containers(made.home) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert daemon.containers(made.home) == []
+        assert until(lambda: daemon.containers(made.home) == [])
 
 
 # -- what one call leaves for the next

@@ -6,11 +6,11 @@ import asyncio
 import os
 import resource
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.ordinary import until
 from tests.sandboxes.boxed import KEY, ONE, TWO, Boxed, Ground, grounded, within
 
 from bascule.core.box import BoxKey
@@ -176,10 +176,7 @@ def test_boxes_end_with_gateway_and_with_warden(tmp_path: Path, mode: str, endin
 
     with grounded(tmp_path / "home", mode) as made:
         within(made, body)
-        deadline = time.monotonic() + 10
-        while running() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert running() == []
+        assert until(lambda: running() == []), running()
 
 
 def warden_of(ground: Ground) -> int:
@@ -212,8 +209,5 @@ def test_a_warden_short_of_descriptors_refuses_and_leaves_nothing_running(tmp_pa
         found = within(made, body)
         assert found[-1] == "ran"
         assert {"box_order", "ran"} <= set(found[:-1]), found
-        deadline = time.monotonic() + 5
         words = ("/usr/bin/pgrep", "-U", str(made.uids[ONE]))
-        while (left := plain(*words).stdout) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert left == b""
+        assert until(lambda: plain(*words).stdout == b""), plain(*words).stdout

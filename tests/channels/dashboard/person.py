@@ -33,7 +33,7 @@ class Person:
     @contextmanager
     def arriving(cls, browser: Browser, stage: Stage, **how: Any) -> Iterator[Person]:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | how)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         try:
             yield cls(context, stage)
         finally:

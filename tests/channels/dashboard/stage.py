@@ -180,7 +180,7 @@ class Stage:
         return self.wait(run())
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def link(self) -> str:
         """Return the address of a one-time link."""

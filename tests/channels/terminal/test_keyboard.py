@@ -4,11 +4,11 @@ import fcntl
 import os
 import pty
 import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.ordinary import until
 
 from bascule.channels.terminal.keyboard import Keyboard, Ready
 from bascule.core.errors import NotPermitted
@@ -32,11 +32,7 @@ def never() -> Iterator[int]:
 
 def queued(descriptor: int) -> None:
     """Wait until the terminal holds a line: typing reaches the queue a moment later."""
-    for _ in range(1000):
-        if int.from_bytes(_fionread(descriptor), "little"):
-            return
-        time.sleep(0.001)
-    pytest.fail("nothing arrived")
+    assert until(lambda: int.from_bytes(_fionread(descriptor), "little") > 0), "nothing arrived"
 
 
 def _fionread(descriptor: int) -> bytes:

@@ -48,7 +48,7 @@ def test_output_that_overflows_before_the_box_has_a_name_still_ends_it():
         while not any(collector.truncated for collector in pipeline._collectors):
             await asyncio.sleep(0)
         warden.heard = True
-        return await asyncio.wait_for(running, 10), warden.killed
+        return await asyncio.wait_for(running, 60), warden.killed
 
     result, killed = asyncio.run(attempt())
     assert (len(result.stdout), result.truncated, result.timed_out, result.exits) == (4096, True, False, (137,))

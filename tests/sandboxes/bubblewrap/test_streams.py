@@ -24,7 +24,7 @@ def test_collector_keeps_to_its_limit_and_tells_once(content: bytes, limit: int,
         if content:
             os.write(writing, content)
         os.close(writing)
-        await asyncio.wait_for(collector.end, 5)
+        await asyncio.wait_for(collector.end, 60)
         return bytes(collector.content), collector.truncated, len(count)
 
     doubled = (content * 2)[:limit]
@@ -39,7 +39,7 @@ def test_feeder_gives_all_and_then_the_end() -> None:
         reading, writing = os.pipe()
         Feeder(writing, b"x" * 300_000)
         collector = Collector(reading, 1 << 20, lambda: None)
-        await asyncio.wait_for(collector.end, 5)
+        await asyncio.wait_for(collector.end, 60)
         return bytes(collector.content)
 
     assert asyncio.run(main()) == b"x" * 300_000
@@ -54,4 +54,4 @@ def test_feeder_survives_a_reader_that_leaves() -> None:
             await asyncio.sleep(0)
         return feeder._descriptor
 
-    assert asyncio.run(asyncio.wait_for(main(), 5)) == -1
+    assert asyncio.run(asyncio.wait_for(main(), 60)) == -1

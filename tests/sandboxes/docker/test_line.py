@@ -36,7 +36,7 @@ def asked(reply: Reply) -> BasculeError | tuple[str, str, bytes]:
             order = json.loads(await loop.sock_recv(theirs, 1 << 16))
             theirs.send(reply(order))
             try:
-                return await asyncio.wait_for(asking, 5)
+                return await asyncio.wait_for(asking, 60)
             except BasculeError as error:
                 return error
             finally:
@@ -112,7 +112,7 @@ def test_a_resident_that_is_gone_fails_what_waits_and_what_comes() -> None:
         codes = []
         for each in (waiting, line.clear([])):
             with pytest.raises(Unavailable) as refused:
-                await asyncio.wait_for(each, 5)
+                await asyncio.wait_for(each, 60)
             codes.append(refused.value.code)
         return codes
 
