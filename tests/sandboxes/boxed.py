@@ -129,10 +129,12 @@ def grounded(
     *,
     filters: dict[AgentId, bytes] | None = None,
     pins: dict[AgentId, str] | None = None,
+    bridged: frozenset[AgentId] = frozenset(),
 ) -> Iterator[Ground]:
     """Start a warden in one of the modes: ``root``, ``rootless``, or ``docker``, which is root with containers.
 
-    ``filters`` are the operator's own of system calls, put beside the home; ``pins`` other digests than theirs.
+    ``filters`` are the operator's own of system calls, put beside the home; ``pins`` other digests than theirs. The
+    warden was told that ``bridged`` may have a raw bridge.
 
     ``host`` and ``host-rootless`` are the first two with programs on the bare host.
     """
@@ -143,7 +145,8 @@ def grounded(
         if mode == "docker":
             daemon.record(home)
         pinned = {name: _filter(home, name, text, pins or {}) for name, text in (filters or {}).items()}
-        connection = _start(home, uids, gateway, None, engine, pinned, on_host)
+        unsafe = on_host, bridged
+        connection = _start(home, uids, gateway, None, engine, pinned, unsafe)
     else:
         uids, gateway = {ONE: RANGE, TWO: RANGE + 1}, USER
         connection = _start_as_user(home, on_host)
@@ -167,10 +170,10 @@ def _start(
     subordinate: Subordinate | None,
     engine: str = daemon.SOCKET,
     filters: dict[AgentId, tuple[str, str]] | None = None,
-    on_host: frozenset[AgentId] = frozenset(),
+    unsafe: tuple[frozenset[AgentId], frozenset[AgentId]] = (frozenset(), frozenset()),
 ) -> socket.socket:
     config = config_here(str(home), uids, gateway, canary=f"{home}/state/{CANARY}")
-    config = replace(config, engine=engine, filters=filters or {}, on_host=on_host)
+    config = replace(config, engine=engine, filters=filters or {}, on_host=unsafe[0], bridged=unsafe[1])
     owner = home.stat().st_uid
     return start_warden(Start(str(home), owner, gateway, uids, lambda fd: warden_command(config, fd), subordinate))
 
@@ -209,15 +212,17 @@ def _as_user(home: Path, descriptor: int, on_host: frozenset[AgentId]) -> None:
     os.setresgid(USER, USER, USER)
     os.setresuid(USER, USER, USER)
     uids = {ONE: RANGE, TWO: RANGE + 1}
-    connection = _start(home, uids, USER, Subordinate(RANGE, RANGE, 65536), on_host=on_host)
+    connection = _start(home, uids, USER, Subordinate(RANGE, RANGE, 65536), unsafe=(on_host, frozenset()))
     with socket.socket(fileno=descriptor) as back:
         socket.send_fds(back, [b"s"], [connection.fileno()])
 
 
-def within(ground: Ground, body: Callable[[Boxed], Awaitable[T]], way: WayOut | None = None) -> T:
+def within(
+    ground: Ground, body: Callable[[Boxed], Awaitable[T]], way: WayOut | None = None, network: str = "none"
+) -> T:
     """Run ``body`` with a backend on the ground's warden; the client is let go afterwards, the warden is not.
 
-    With ``way`` the agents' policy says ``network: proxy``.
+    With ``way`` the agents' policy says ``network: proxy``, else ``network``.
     """
 
     async def main() -> T:
@@ -225,7 +230,7 @@ def within(ground: Ground, body: Callable[[Boxed], Awaitable[T]], way: WayOut | 
         on_host = ground.mode.startswith("host")
         make = DockerBoxes if ground.mode == "docker" else UnsafeNoneBoxes if on_host else BubblewrapBoxes
         backend = Backend.UNSAFE_NONE if on_host else Backend.BUBBLEWRAP
-        agents = policies(ground.home, "none" if way is None else "proxy", backend)
+        agents = policies(ground.home, network if way is None else "proxy", backend)
         boxes = make(client, agents, ground.uids, ground.gateway, way)
         try:
             return await asyncio.wait_for(body(Boxed(ground, client, boxes)), 120)

@@ -24,7 +24,8 @@ def configure(boxed: Boxed, **changes: object) -> None:
     agents = docker(boxed)._agents
     assert isinstance(agents, dict)
     rules = agents[ONE]
-    inner = {key: changes.pop(key) for key in list(changes) if key in {"per_session", "idle_seconds", "image"}}
+    own = {"per_session", "idle_seconds", "image", "dns"}
+    inner = {key: changes.pop(key) for key in list(changes) if key in own}
     box = replace(rules.sandbox, **changes)
     agents[ONE] = replace(rules, sandbox=replace(box, docker=replace(box.docker, **inner)))
 

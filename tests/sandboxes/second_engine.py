@@ -33,6 +33,7 @@ _KEPT = re.compile(
     r"|(usr/)?lib/[a-z0-9_]+-linux-gnu(/(ld-linux|libc\.|libm\.|libz\.|libexpat|libffi|libcrypto|libpcre2-8|libselinux).*)?/?"
 )
 SECONDS = 60.0
+NONE = ("--bridge=none", "--iptables=false", "--ip6tables=false")
 
 
 class _Unix(HTTPConnection):
@@ -64,12 +65,14 @@ def small_root(path: Path) -> Path:
 class SecondEngine:
     """One engine; :meth:`start` it, then do to it what a bad day does."""
 
-    def __init__(self, folder: Path, data: Path | None = None) -> None:
+    def __init__(self, folder: Path, data: Path | None = None, network: tuple[str, ...] = NONE) -> None:
+        """``network`` are its words about that; by default it has none."""
         self.folder = folder
         self.data = data if data is not None else folder / "data"
         self.socket = folder / "sock"
         # Its containerd's socket lies here, whose whole path may be no longer than 107 bytes.
         self.run = Path(tempfile.mkdtemp(prefix="bascule-engine-"))
+        self._network = network
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -83,8 +86,7 @@ class SecondEngine:
             stale.unlink(missing_ok=True)
         words = [
             "dockerd", "--data-root", str(self.data), "--exec-root", str(self.run),
-            "--pidfile", str(self.folder / "pid"), "--host", f"unix://{self.socket}", "--bridge=none",
-            "--iptables=false", "--ip6tables=false",
+            "--pidfile", str(self.folder / "pid"), "--host", f"unix://{self.socket}", *self._network,
         ]  # fmt: skip
         deadline = time.monotonic() + SECONDS
         while not self.answers():

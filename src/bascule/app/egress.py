@@ -18,7 +18,7 @@ from typing import Final
 from bascule.core.canonical import Json
 from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import AgentId
-from bascule.core.policy import AgentPolicy
+from bascule.core.policy import RAW_BRIDGE, AgentPolicy
 from bascule.core.ports import Records
 from bascule.core.reach import SearchPolicy
 from bascule.egress.client import Client, Ways
@@ -36,6 +36,10 @@ LONG, SHORT = 4096, 200
 
 CLOSE_SECONDS: Final = 5.0
 """How long the end of all tunnels may take; what still stands then ends with the process."""
+
+
+_REACHING: Final = ("proxy", RAW_BRIDGE)
+"""Networks whose agents the gateway fetches for. Programs on a raw bridge have no proxy; tools keep to the rules."""
 
 
 @dataclass(slots=True)
@@ -149,7 +153,7 @@ class WaysOut:
         self._ways = {
             agent: Ways(rules.egress, Meter(time.monotonic), Dialer(SystemResolver() if resolve is None else resolve))
             for agent, rules in agents.items()
-            if rules.sandbox.network == "proxy"
+            if rules.sandbox.network in _REACHING
         }
         self._patience = Patience() if patience is None else patience
         self._proxies: dict[AgentId, Proxy] = {}

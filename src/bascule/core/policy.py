@@ -105,6 +105,10 @@ DEFAULT_LIMITS = Limits(
 """What a call may use where policy names no limit: half a gibibyte, two minutes, a mebibyte of output, a processor."""
 
 
+RAW_BRIDGE = "unsafe_bridge"
+"""The network whose programs reach every public address, by no proxy."""
+
+
 @dataclass(frozen=True, slots=True)
 class DockerPolicy:
     """What containers are made from, where the backend is Docker.
@@ -116,6 +120,7 @@ class DockerPolicy:
         age_seconds: how long one is used at most; 0 for ever.
         seccomp: absolute path of the operator's own filter of system calls, empty for none.
         seccomp_digest: hex SHA-256 of that file as it was read; empty if nobody read it.
+        dns: name servers that programs on a bridge ask; none for those of the machine that are public.
     """
 
     image: str = "bascule-box:bookworm"
@@ -124,11 +129,12 @@ class DockerPolicy:
     age_seconds: int = 7 * 86_400
     seccomp: str = ""
     seccomp_digest: str = ""
+    dns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxPolicy:
-    """Which box an agent gets. ``network`` is ``none``, ``proxy`` or ``unsafe_bridge``; a bridge is read as ``proxy``.
+    """Which box an agent gets. ``network``: ``none``, ``proxy`` or :data:`RAW_BRIDGE`; a ``bridge`` is read as ``proxy``.
 
     ``unsafe_single_uid`` tolerates boxes under the gateway's own account, where the machine gives no other; ``warm``
     has a box made ready when the gateway starts, and kept so.

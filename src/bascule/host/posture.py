@@ -22,6 +22,7 @@ from bascule.core.ports import Boxes, Clock
 from bascule.core.posture import Posture
 from bascule.core.rights import Account
 from bascule.layers.l2_sandbox import UNSAFE_NONE
+from bascule.layers.l3_network import UNSAFE_BRIDGE
 
 Check = Callable[[Posture, AgentPolicy], tuple[Finding, ...]]
 
@@ -42,7 +43,7 @@ SHOWN_BY_BOX = (Enforcement.ACCOUNT, Enforcement.SANDBOX, Enforcement.NETWORK, E
 OF_ACCOUNTS = frozenset({Enforcement.ACCOUNT, Enforcement.OS_PERMISSIONS})
 """Those of them that policy can do without by name."""
 
-BY_NAME = frozenset({UNSAFE_NONE})
+BY_NAME = frozenset({UNSAFE_NONE, UNSAFE_BRIDGE})
 """Findings of the others that are so because policy named it."""
 
 
@@ -109,7 +110,7 @@ class Snapshots:
         return {Enforcement.PROXY: problem} if problem else {}
 
     async def tolerated(self, rules: AgentPolicy) -> tuple[str, ...]:
-        """Return what policy tolerates by name: a box without an account of its own, the bare host; one line each."""
+        """Return what policy tolerates by name: no account of its own, the bare host, a raw bridge; one line each."""
         try:
             posture = await self.posture(rules, fresh=False)
         except BasculeError:

@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bascule.core.ids import AgentId
-from bascule.core.policy import AgentPolicy, Backend
+from bascule.core.policy import RAW_BRIDGE, AgentPolicy, Backend
 from bascule.host.policy_file import read_policy_file
 from bascule.host.site import site_of
 from bascule.policy.json5 import read
 from bascule.policy.places import CONFIG_NAME
 
-RAW_BRIDGE = "unsafe_bridge"
 _WORDS = frozenset({RAW_BRIDGE, "unsafe_none", "unsafe-none"})
 """What names something unsafe, in every spelling that counts."""
 

@@ -1,6 +1,7 @@
 """Layer 3, network: a box reaches nothing, or one address behind which the agent's own egress proxy answers.
 
 Stops: data leaving by connection from a box: no interface but an own empty loopback, no abstract socket of the host.
+Where policy names a raw bridge, programs reach public addresses and no others, and that is said wherever the box is.
 An address that a call names is held to the agent's host rules before anybody looks it up. Does not stop: data leaving
 in words, through the model that reads them, or to a host that the rules name.
 """
@@ -13,7 +14,7 @@ from bascule.core.errors import Malformed
 from bascule.core.facts import Enforcement, Facts
 from bascule.core.finding import Finding, Severity
 from bascule.core.hosts import parse_url
-from bascule.core.policy import AgentPolicy
+from bascule.core.policy import RAW_BRIDGE, AgentPolicy
 from bascule.core.posture import Posture
 from bascule.core.reach import advice, destination, reach
 from bascule.core.verdict import Verdict, allow, deny
@@ -21,9 +22,13 @@ from bascule.core.verdict import Verdict, allow, deny
 NAME = "l3_network"
 ENFORCEMENT = Enforcement.NETWORK
 
+UNSAFE_BRIDGE = "network.unsafe_bridge"
+"""The finding about a box that policy puts on a raw bridge."""
+
 _OK = allow(NAME)
 _NONE = Confinement(network=Network.NONE)
-_PROXY = Confinement(network=Network.PROXY)
+_NETWORKS = {"proxy": Confinement(network=Network.PROXY), RAW_BRIDGE: Confinement(network=Network.ANY)}
+"""For programs alone, by what policy calls it; any other word is none."""
 
 
 def judge(call: Call, facts: Facts, policy: AgentPolicy) -> Verdict:
@@ -62,12 +67,15 @@ def _judge_address(call: Call, policy: AgentPolicy) -> Verdict:
 
 
 def confine(call: Call, policy: AgentPolicy) -> Confinement:
-    """How tightly: programs of an agent whose network is the proxy reach that; no other box reaches anything."""
-    return _PROXY if call.plan is not None and policy.sandbox.network == "proxy" else _NONE
+    """How tightly: programs reach what policy calls their network; no other box reaches anything."""
+    return _NONE if call.plan is None else _NETWORKS.get(policy.sandbox.network, _NONE)
 
 
-def check(posture: Posture, _policy: AgentPolicy) -> tuple[Finding, ...]:
-    """Is it so here: the box sees no route."""
+def check(posture: Posture, policy: AgentPolicy) -> tuple[Finding, ...]:
+    """Is it so here: the box sees no route, or policy puts it on a bridge."""
+    if policy.sandbox.network == RAW_BRIDGE:
+        detail = "NO HOST RULES: its programs reach every public address, past the proxy and past all records"
+        return (Finding(UNSAFE_BRIDGE, Severity.WARN, detail, "set sandbox.network to proxy"),)
     if posture.routes:
         return (Finding("network.route", Severity.CRITICAL, f"the box sees {posture.routes} network routes"),)
     return ()

@@ -7,13 +7,14 @@ Stops: a box whose description nobody carries out being replaced by a weaker one
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bascule.core.confinement import Limits
 from bascule.core.errors import Malformed
 from bascule.core.finding import Finding, Severity
 from bascule.core.paths import normal
-from bascule.core.policy import Backend, DockerPolicy, SandboxPolicy
+from bascule.core.policy import RAW_BRIDGE, Backend, DockerPolicy, SandboxPolicy
+from bascule.policy.bridgerules import name_servers, raw_bridge
 from bascule.policy.json5 import Document, Path, dotted
 from bascule.policy.lending import Lines
 from bascule.policy.outfitrules import outfit, tightened
@@ -21,7 +22,7 @@ from bascule.policy.schema.sandbox import Docker, Prune, Sandbox
 
 _BACKENDS = {None: Backend.BUBBLEWRAP, "bubblewrap": Backend.BUBBLEWRAP, "docker": Backend.DOCKER}
 _BACKENDS |= {"unsafe-none": Backend.UNSAFE_NONE, "unsafe_none": Backend.UNSAFE_NONE}
-_TIGHTNESS = ("none", "proxy", "bridge", "unsafe_bridge")
+_TIGHTNESS = ("none", "proxy", "bridge", RAW_BRIDGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def sandbox_policy(
     findings += _single_uid(box, source.agent)
     findings += _mode(box, source.agent)
     network = _network(box, document, path)
-    findings += _raw_bridge(network, _BACKENDS[box.backend], source.agent, document, path)
+    findings += raw_bridge(network, _BACKENDS[box.backend], source.agent, document, path)
     docker = box.docker if box.docker is not None else Docker()
     added, dropped = outfit(source.agent, docker, document, path)
     findings += dropped
@@ -100,7 +101,7 @@ def sandbox_policy(
         access,
         bool(box.unsafe_single_uid),
         tightened(_limits(box, wall_seconds), docker, document, path),
-        _docker(box),
+        replace(_docker(box), dns=name_servers(docker.dns, network, document, path)),
         added,
         warm=bool(box.warm),
     )
@@ -109,8 +110,7 @@ def sandbox_policy(
 
 _NOT_CARRIED = {
     "setup_command": "a box is made from its image or this machine alone; put what it does into the image",
-    "dns": "names are resolved by the gateway's proxy, and by nothing in a box",
-    "extra_hosts": "names are resolved by the gateway's proxy, and by nothing in a box",
+    "extra_hosts": "no box is told names of its own",
     "apparmor_profile": "no box is given another profile than its backend's own",
     "user": "every box runs under the agent's own account",
 }
@@ -198,18 +198,8 @@ def _network(box: Sandbox, document: Document, path: Path) -> str:
         raise _refuse(document, (*path, "docker", "network"), problem, "use none or bridge")
     said: list[str] = [box.network] if box.network is not None else []
     if name is not None:
-        said.append(name if name in ("none", "unsafe_bridge") else "bridge")
+        said.append(name if name in ("none", RAW_BRIDGE) else "bridge")
     return min(said, key=_TIGHTNESS.index, default="none")
-
-
-def _raw_bridge(network: str, backend: Backend, agent: str, document: Document, path: Path) -> Iterator[Finding]:
-    if network != "unsafe_bridge":
-        return
-    if backend is not Backend.DOCKER:
-        problem = "unsafe_bridge is a network of the docker backend"
-        raise _refuse(document, (*path, "network"), problem, "use proxy, or set sandbox.backend to docker")
-    detail = f"{agent}: a network without the proxy, where no host rule holds; none is made, so its programs do not run"
-    yield Finding("sandbox.unsafe_bridge", Severity.CRITICAL, detail, "set sandbox.network to proxy")
 
 
 def _limits(box: Sandbox, wall_seconds: Sequence[int]) -> Limits:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from bascule.core.errors import Malformed
 from bascule.core.finding import Finding, Severity
 from bascule.core.hosts import DEFAULT_PORTS, literal_problem, parse_host, parse_port, parse_url
+from bascule.core.policy import RAW_BRIDGE
 from bascule.core.reach import EgressPolicy, HostRule, Names, PrivatePlace, SearchPolicy, destination, reach, widest
 from bascule.policy.json5 import Document, Path, dotted
 from bascule.policy.schema.ours import Egress, EgressRule, EgressSearch
@@ -221,7 +222,8 @@ def _findings(source: EgressSource, policy: EgressPolicy, *, named: bool) -> Ite
             yield Finding("egress.no_network", Severity.INFO, detail, "set sandbox.network to proxy, or remove them")
         return
     if not policy.allow and not policy.private:
-        detail = f"{agent}: egress names no host, so nothing is reached"
+        what = "its tools reach nothing; its programs do" if source.network == RAW_BRIDGE else "nothing is reached"
+        detail = f"{agent}: egress names no host, so {what}"
         yield Finding("egress.nothing", Severity.INFO, detail, "name hosts in egress.agents, or set network to none")
     if widest(policy.allow):
         detail = f"{agent}: every public host is reached; what it reads can leave in an address"

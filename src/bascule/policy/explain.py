@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from bascule.core.policy import AgentPolicy, ExecSecurity
+from bascule.core.policy import RAW_BRIDGE, AgentPolicy, ExecSecurity
 from bascule.policy.catalog import LATER_NAMES, normalise
 
 
@@ -84,6 +84,9 @@ def explain_network(agent: AgentPolicy) -> tuple[str, ...]:
     lines = [f"network: {network}, by sandbox.network or sandbox.docker.network"]
     if network == "none":
         return tuple(lines)
+    if network == RAW_BRIDGE:
+        lines.append("programs: NO HOST RULES, every public address, past the proxy and all records")
+        lines.append("tools: web_fetch and web_search go through the gateway and keep to what follows")
     allowed = [rule.written for rule in egress.allow]
     lines.append(f"reaches: {', '.join(allowed) or 'no public host'}, by {egress.where}.allow")
     lines += [f"never: {rule.written}, by {egress.where}.deny" for rule in egress.deny]

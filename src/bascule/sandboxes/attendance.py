@@ -21,34 +21,22 @@ from bascule.core.ports import WayOut
 from bascule.sandboxes.warden.channel import receive
 
 
-def check_ways(request: PipelineRequest, way: WayOut | None) -> None:
+def check_ways(request: PipelineRequest, way: WayOut | None, *, bridged: bool = False) -> None:
     """Refuse a pipeline whose boxes would need a network that cannot be had.
+
+    Args:
+        request: the pipeline.
+        way: who answers at the proxy, if anybody does.
+        bridged: policy puts the agent's boxes on a bridge, and they can be.
 
     Raises:
         Unavailable: nobody answers, or more is asked for than a box is ever given.
     """
     for run in request.runs:
-        if run.network not in {Network.NONE, Network.PROXY}:
+        if run.network is Network.ANY and not bridged:
             raise Unavailable("network_open", "a box is given no network but the proxy", "set sandbox.docker.network")
         if run.network is Network.PROXY and way is None:
             raise Unavailable("way_closed", "no proxy answers for boxes here", "start the gateway")
-
-
-def refuse_raw_bridge(network: str) -> None:
-    """Refuse programs of an agent whose policy wants a network without the proxy: none is made, and none is pretended.
-
-    Args:
-        network: the agent's ``sandbox.network``.
-
-    Raises:
-        Unavailable: ``unsafe_bridge_missing``.
-    """
-    if network == "unsafe_bridge":
-        raise Unavailable(
-            "unsafe_bridge_missing",
-            "no raw bridge is made here, so its programs do not run",
-            "set sandbox.network to proxy",
-        )
 
 
 class Attendance:

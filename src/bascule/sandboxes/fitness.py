@@ -19,7 +19,7 @@ from bascule.sandboxes.warden.client import Measurement
 from bascule.sandboxes.warden.stage import granted_binds
 
 
-def held_against(hello: Hello, measured: Measurement, uid: int, gateway_uid: int) -> Posture:
+def held_against(hello: Hello, measured: Measurement, uid: int, gateway_uid: int, *, bridged: bool = False) -> Posture:
     """Hold what a worker says of itself against what the warden measured from outside.
 
     Args:
@@ -27,10 +27,11 @@ def held_against(hello: Hello, measured: Measurement, uid: int, gateway_uid: int
         measured: the kernel's.
         uid: the agent's kernel uid.
         gateway_uid: the gateway's.
+        bridged: policy puts the box on a bridge.
     """
     inside = posture(
         hello,
-        Expected(uid, gateway_uid, single=uid == gateway_uid),
+        Expected(uid, gateway_uid, single=uid == gateway_uid, bridged=bridged),
         memory_limit=measured.memory_limit,
         pids_limit=measured.pids_limit,
         cpus_limit=measured.cpus_limit,

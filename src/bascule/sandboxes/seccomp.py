@@ -28,10 +28,21 @@ _STREAMS = (1, 1 | 0x800, 1 | 0x80000, 1 | 0x80800)
 _TCP = (0, 6)
 """The default protocol of a stream socket, and its number: no MPTCP, no SCTP."""
 
+_DATAGRAMS = tuple(kind + 1 for kind in _STREAMS)
+"""``SOCK_DGRAM``, likewise."""
+
+_UDP = (0, 17)
+"""The default protocol of a datagram socket, and its number: no ICMP, no UDP-Lite."""
+
+_STEERING = ((0, 3), (0, 4), (0, 15), (0, 19), (0, 35), (0, 39), (0, 42), (0, 46), (0, 50), (1, 25), (1, 36), (1, 62))
+"""``IP_HDRINCL OPTIONS FREEBIND TRANSPARENT``, ``IP_ADD_MEMBERSHIP ADD_SOURCE_MEMBERSHIP``, ``MCAST_JOIN_GROUP
+JOIN_SOURCE_GROUP``, ``IP_UNICAST_IF``, ``SO_BINDTODEVICE MARK BINDTOIFINDEX``: where packets go besides their address.
+"""
+
 _ODD_OPTIONS = ((1, 26), (1, 50), (1, 51), (1, 52), (6, 31))
 """``SO_ATTACH_FILTER ATTACH_BPF ATTACH_REUSEPORT_CBPF ATTACH_REUSEPORT_EBPF``, and ``TCP_ULP``, which loads modules."""
 
-_LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _JUMP_ALWAYS, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY_BIT, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
 _EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
 _X32_BIT = 0x40000000
@@ -318,15 +329,22 @@ def _one_of(values: tuple[int, ...]) -> list[bytes]:
     return [*found, _op(_RETURN, _ERRNO | _EAFNOSUPPORT)]
 
 
-def _connecting(machine: Machine) -> list[bytes]:
-    """Sockets of TCP over IPv4, which connect and never listen."""
-    test = [*_one_of((AF_INET,)), _op(_LOAD, 24), *_one_of(_STREAMS), _op(_LOAD, 32), *_one_of(_TCP)]
-    code = _when_argument(machine.socket, 16, [*test, _op(_RETURN, _ALLOW)])
+def _connecting(machine: Machine, *, datagrams: bool) -> list[bytes]:
+    """Sockets of TCP over IPv4, or of UDP too, which connect and never listen."""
+    streams = [_op(_LOAD, 32), *_one_of(_TCP), _op(_RETURN, _ALLOW)]
+    test = [*_one_of((AF_INET,)), _op(_LOAD, 24)]
+    if datagrams:
+        # Each kind goes with its own protocols: what is no datagram skips what holds for them.
+        packets = [_op(_LOAD, 32), *_one_of(_UDP), _op(_RETURN, _ALLOW)]
+        count = len(_DATAGRAMS)
+        test += [_op(_JUMP_EQUAL, kind, count - index, 0) for index, kind in enumerate(_DATAGRAMS)]
+        test += [_op(_JUMP_ALWAYS, len(packets)), *packets]
+    code = _when_argument(machine.socket, 16, [*test, *_one_of(_STREAMS), *streams])
     for number in machine.accepting:
         code += _deny(number, _EPERM)
     # Level and name of an option stand in two arguments: each pair is compared on its own.
     pairs = []
-    for level, name in _ODD_OPTIONS:
+    for level, name in (*_ODD_OPTIONS, *(_STEERING if datagrams else ())):
         pairs += [_op(_LOAD, 24), _op(_JUMP_EQUAL, level, 0, 3), _op(_LOAD, 32), _op(_JUMP_EQUAL, name, 0, 1)]
         pairs += [_op(_RETURN, _ERRNO | _EPERM)]
     return [*code, _op(_JUMP_EQUAL, machine.setsockopt, 0, len(pairs) + 1), *pairs, _op(_RETURN, _ALLOW)]
@@ -348,7 +366,14 @@ def _leases(machine: Machine) -> list[bytes]:
     return _when_argument(machine.fcntl, 24, test)
 
 
-def box_filter(machine: str, families: tuple[int, ...] = (), *, shared: bool = False, connects: bool = False) -> bytes:
+def box_filter(
+    machine: str,
+    families: tuple[int, ...] = (),
+    *,
+    shared: bool = False,
+    connects: bool = False,
+    datagrams: bool = False,
+) -> bytes:
     """Return the filter every box starts under, an array of 8-byte ``sock_filter``; the file worker adds its own.
 
     Args:
@@ -356,6 +381,7 @@ def box_filter(machine: str, families: tuple[int, ...] = (), *, shared: bool = F
         families: socket families it may use; none by default. ``socketpair`` is not a way out and stays.
         shared: calls share a namespace, so it may make nothing there that outlives its process, and change no other.
         connects: instead of families: it may connect by TCP over IPv4, to whatever its own network holds, and no more.
+        datagrams: where it connects, by UDP as well, and it may not steer packets past its route.
 
     Raises:
         Unavailable: an architecture without a table.
@@ -368,5 +394,5 @@ def box_filter(machine: str, families: tuple[int, ...] = (), *, shared: bool = F
         code += _deny(number, _EPERM)
     code += _own_process_only(known) if shared else []
     code += _clone_flags(known) + _terminal_requests(known) + _leases(known)
-    code += _connecting(known) if connects else _socket_families(known, families)
+    code += _connecting(known, datagrams=datagrams) if connects else _socket_families(known, families)
     return b"".join([*code, _op(_RETURN, _ALLOW)])

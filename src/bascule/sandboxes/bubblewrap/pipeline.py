@@ -228,6 +228,7 @@ def program_request(run: ProgramRun, request: PipelineRequest) -> RunProgram:
         run.mounts,
         request.limits,
         proxy=run.network is Network.PROXY,
+        bridge=run.network is Network.ANY,
         bare=run.bare,
         outfit=run.outfit,
     )

@@ -1,10 +1,10 @@
 """The body that makes a container, from values: all that Docker is ever asked for.
 
 Stops: an option of a container depending on anything but what was decided here. Nothing of a policy becomes a key of
-its own: a container is never privileged, joins no namespace of the host, gets no device, no capability and no network,
-and its root is read-only. Docker's own default filter stays in force,
-or one of the operator's from which all that it refuses was taken. Does not stop Docker following a link that stands
-in a source's way: the warden compares what was mounted with what it had opened.
+its own: a container is never privileged, joins no namespace of the host, gets no device and no capability, starts
+without a network, and its root is read-only. Docker's own default filter stays in force, or one of the operator's from
+which all that it refuses was taken. Does not stop Docker following a link that stands in a source's way: the warden
+compares what was mounted with what it had opened.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Container:
         labels: by name, all of :data:`LABELS`.
         scratches: further such places, with their bytes.
         seccomp: the operator's filter of system calls as JSON text; empty for the engine's own default.
+        joins: it can be put into a network once it stands; until then, and otherwise, it has none.
     """
 
     image: str
@@ -66,6 +67,7 @@ class Container:
     labels: Mapping[str, str]
     scratches: Mapping[str, int] = field(default_factory=dict)
     seccomp: str = ""
+    joins: bool = False
 
 
 def resident_argv(code: str) -> tuple[str, ...]:
@@ -89,7 +91,7 @@ def container_body(wanted: Container, code: str) -> dict[str, Json]:
         "Env": [],
         "WorkingDir": "/",
         "Hostname": "box",
-        "NetworkDisabled": True,
+        "NetworkDisabled": not wanted.joins,
         "AttachStdin": False,
         "AttachStdout": False,
         "AttachStderr": False,

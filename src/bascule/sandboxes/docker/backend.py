@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
@@ -24,18 +22,19 @@ from bascule.core.paths import shown
 from bascule.core.policy import AgentPolicy
 from bascule.core.ports import Files, WayOut
 from bascule.core.posture import Posture
-from bascule.sandboxes.attendance import Attendance, check_ways, refuse_raw_bridge
-from bascule.sandboxes.bound import bound, is_bare, standing_mounts
+from bascule.sandboxes.attendance import Attendance, check_ways
+from bascule.sandboxes.bound import bound, standing_mounts
 from bascule.sandboxes.bubblewrap.pipeline import Pipeline
 from bascule.sandboxes.docker.leftovers import clear_places, is_lost, remove_unknown
 from bascule.sandboxes.docker.line import ContainerLine
 from bascule.sandboxes.docker.place import Place
 from bascule.sandboxes.docker.shelf import Shelf
+from bascule.sandboxes.docker.wanting import Wanting, is_bridged
 from bascule.sandboxes.docker.watch import EngineWatch
 from bascule.sandboxes.docker.working import Scope, Working, roster, turn_of, with_tools
 from bascule.sandboxes.files import WorkerFiles, connect
 from bascule.sandboxes.fitness import Unfit, held_against, roots
-from bascule.sandboxes.hello import Setup
+from bascule.sandboxes.hello import Hello, Setup
 from bascule.sandboxes.keeping import is_due
 from bascule.sandboxes.oneshot import OneShot
 from bascule.sandboxes.pages import PageReader
@@ -105,11 +104,10 @@ class DockerBoxes:
         Raises:
             Unavailable: the container or a program in it cannot be had; nothing ran.
         """
-        refuse_raw_bridge(self._policy(request.key.agent).sandbox.network)
-        check_ways(request, self._way if self._has_way(request.key.agent) else None)
+        rules = self._policy(request.key.agent)
+        check_ways(request, self._way if self._has_way(request.key.agent) else None, bridged=is_bridged(rules))
         mounts = tuple(dict.fromkeys(mount for run in request.runs for mount in run.mounts))
         tools = await self._client.tools(request.key.agent)
-        rules = self._policy(request.key.agent)
         root = f"{rules.layout.agent_root}/tools/"
         if tools and any(path.startswith(root) for run in request.runs for path in (run.program.path, *run.needs)):
             raise Unavailable("tools_unsafe", "tools/ is not mounted, for an agent could change it")
@@ -162,7 +160,7 @@ class DockerBoxes:
             try:
                 reader = await PageReader.meet(await self._begin_worker(container), BOX_CANARY, _START_SECONDS)
                 try:
-                    found = held_against(reader.hello, container.measured, self._uids[agent], self._gateway_uid)
+                    found = self._held(reader.hello, container)
                     if found.problems:
                         raise Unfit(found)
                     return await reader.text(content, charset)
@@ -263,7 +261,11 @@ class DockerBoxes:
         unsafe = await self._client.tools(key.agent) if tools is None else tools
         async with self._turns.setdefault(scope, asyncio.Lock()):
             found = self._containers.get(scope)
-            if found is not None and found.line.alive and found.digest == self._digest(key.agent, unsafe):
+            if (
+                found is not None
+                and found.line.alive
+                and found.digest == self._wanting(key.agent, unsafe).digest(self._policy(key.agent))
+            ):
                 await self._must_answer()
                 found.used = self._clock()
                 return found
@@ -274,28 +276,21 @@ class DockerBoxes:
             made = self._containers[scope] = await self._start(key, (), unsafe)
             return made
 
-    def _digest(self, agent: AgentId, tools: str) -> str:
-        """Identify all that a container is made from; how long it is kept is looked up anew each time."""
+    def _wanting(self, agent: AgentId, tools: str) -> Wanting:
         rules = self._policy(agent)
-        docker = replace(rules.sandbox.docker, idle_seconds=0, age_seconds=0)
-        box, home = replace(rules.sandbox, docker=docker, warm=False), rules.layout.home
-        image = self._shelves.setdefault(home, Shelf(Path(home))).id_of(docker.image)
-        seen = (box, image, rules.layout, not tools, self._uids[agent], self._has_way(agent))
-        return hashlib.sha256(repr(seen).encode()).hexdigest()
+        home = rules.layout.home
+        image = self._shelves.setdefault(home, Shelf(Path(home))).id_of(rules.sandbox.docker.image)
+        return Wanting(image, self._uids[agent], self._has_way(agent), not tools)
 
     def _has_way(self, agent: AgentId) -> bool:
         return self._way is not None and self._policy(agent).sandbox.network == "proxy"
 
     async def _start(self, key: BoxKey, mounts: tuple[Mount, ...], tools: str) -> Working:
         rules = self._policy(key.agent)
-        digest = self._digest(key.agent, tools)
-        box = rules.sandbox
+        wanting = self._wanting(key.agent, tools)
+        digest = wanting.digest(rules)
         with Place(Path(rules.layout.home) / "state" / "boxes") as place:
-            request = Contain(
-                0, key.agent, place.name, box.docker.image, digest, box.workspace_access == "rw",
-                standing_mounts(rules, mounts), box.limits, is_bare(rules),
-                self._has_way(key.agent), box.outfit,
-            )  # fmt: skip
+            request = wanting.request(rules, place.name, digest, mounts)
             self._making.add(place.name)
             try:
                 measured, end_way = await self._contain(request)
@@ -342,13 +337,17 @@ class DockerBoxes:
             operation_seconds=_OPERATION_SECONDS,
             name=lambda box: shown(box, rules.layout),
         )
-        uid = self._uids[container.key.agent]
-        found = held_against(files.hello, container.measured, uid, self._gateway_uid)
+        found = self._held(files.hello, container)
         if found.problems:
             files.close()
             raise Unfit(found)
         container.files, container.posture = files, found
         return files
+
+    def _held(self, hello: Hello, container: Working) -> Posture:
+        agent = container.key.agent
+        uids = self._uids[agent], self._gateway_uid
+        return held_against(hello, container.measured, *uids, bridged=is_bridged(self._policy(agent)))
 
     async def _begin_worker(self, container: Working) -> socket.socket:
         """Start a worker in place of the one there may be; return our end of the line to it."""

@@ -85,6 +85,18 @@ class Engine:
             raise _senseless()
         return found
 
+    def network(self, name: str) -> Mapping[str, Any] | None:
+        """Return what is known of a network, None if there is none."""
+        return self._found(f"/networks/{quote(name, safe='')}")
+
+    def join(self, network: str, container: str) -> None:
+        """Connect a container to a network."""
+        self._ask("POST", f"/networks/{quote(network, safe='')}/connect", {"Container": container})
+
+    def leave(self, network: str, container: str) -> None:
+        """Disconnect a container from a network it is in."""
+        self._ask("POST", f"/networks/{quote(network, safe='')}/disconnect", {"Container": container, "Force": False})
+
     def wait(self, container: str) -> int:
         """Wait until a container has ended and return its exit status."""
         status = _mapping(self._ask("POST", f"/containers/{quote(container, safe='')}/wait")).get("StatusCode")

@@ -52,6 +52,7 @@ class ContainerLine(WardenClient):
         machine = os.uname().machine
         self._filter = box_filter(machine, shared=True).hex()
         self._way_filter = box_filter(machine, shared=True, connects=True).hex()
+        self._bridge_filter = box_filter(machine, shared=True, connects=True, datagrams=True).hex()
         self._on_end: Callable[[], None] = _nothing
 
     @staticmethod
@@ -113,14 +114,20 @@ class ContainerLine(WardenClient):
                 "PWD": BOX_ROOT,
                 **(environment(bundle=False) if request.proxy else {}),
             },
-            "bundles": list(BUNDLES) if request.proxy else [],
+            "bundles": list(BUNDLES) if request.proxy or request.bridge else [],
             "port": PORT if request.proxy else 0,
-            "filter": self._way_filter if request.proxy else self._filter,
+            "bridge": request.bridge,
+            "filter": self._filter_of(request),
         }
         message = json.dumps(order).encode()
         if len(message) > LARGEST_MESSAGE:
             raise Unavailable("container_order", "the command line is too long for a container")
         return message
+
+    def _filter_of(self, request: RunProgram) -> str:
+        if request.bridge:
+            return self._bridge_filter
+        return self._way_filter if request.proxy else self._filter
 
     async def kill(self, box: int) -> None:
         """Kill one program; its exit follows. Where none does, the container is given up, and what waits is told."""

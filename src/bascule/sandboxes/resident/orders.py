@@ -71,6 +71,8 @@ def _check_run(order: dict[str, Any]) -> None:
         raise OrderError("environment")
     if not _is_number(order.get("port")) or order["port"] > 65_535:
         raise OrderError("port")
+    if not isinstance(order.get("bridge"), bool) or (order["bridge"] and order["port"]):
+        raise OrderError("bridge")
     try:
         bytes.fromhex(order.get("filter", "?"))
     except (ValueError, TypeError):

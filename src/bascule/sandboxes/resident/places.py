@@ -30,6 +30,9 @@ _SCRATCH = walls.WRITING | walls.REFER
 _DEVICE = walls.READ_FILE | walls.WRITE_FILE
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _FILES = ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/ld.so.cache")
+_NAMES = ("/etc/resolv.conf", "/etc/hosts")
+"""What a program on a bridge finds names by."""
+
 _CHUNK = 1 << 20
 _LONG = 16 << 20
 
@@ -83,7 +86,7 @@ class Places:
         """Return Landlock rights by path for one program.
 
         Args:
-            order: program, needs, interpreter, readable, writable.
+            order: program, needs, interpreter, readable, writable, bridge.
             landlock: ABI in force.
 
         Raises:
@@ -112,7 +115,7 @@ class Places:
         _allow(found, "/proc", walls.READING)
         for path in _DEVICES:
             _allow(found, path, _DEVICE)
-        for path in _FILES:
+        for path in (*_FILES, *(_NAMES if order["bridge"] else ())):
             _allow(found, path, walls.READ_FILE)
         known = (1 << 13) - 1 | (walls.REFER if landlock >= 2 else 0) | (walls.TRUNCATE if landlock >= 3 else 0)
         return {path: rights & known for path, rights in found.items()}

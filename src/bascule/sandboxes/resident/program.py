@@ -92,7 +92,7 @@ def _become(order: dict[str, Any], rights: dict[str, int], files: list[int], rep
         os.umask(0o022)
         report = _place(files, report)
         _limit(order["limits"])
-        walls.restrict_files(open_rules(rights), order["port"])
+        walls.restrict_files(open_rules(rights), order["port"], connects=order["bridge"])
         os.chdir("/workspace")
         bundle = certificates(order)
         environment = {**({"SSL_CERT_FILE": bundle} if bundle else {}), **order["environment"]}

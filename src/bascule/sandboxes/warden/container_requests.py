@@ -17,7 +17,7 @@ from bascule.core.errors import Malformed
 from bascule.core.ids import AgentId
 from bascule.core.outfit import PLAIN, Outfit
 from bascule.sandboxes.docker.record import is_name
-from bascule.sandboxes.warden import outfits, values
+from bascule.sandboxes.warden import name_service, outfits, values
 
 _PLACE = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -39,6 +39,8 @@ class Contain:
         bare: nothing of the agent's own directory is in it.
         proxy: its network is not quite empty: one port on loopback, whose listener goes to the gateway.
         outfit: its scratch places count; variables come with each program.
+        bridge: it is put on the engine's bridge, where packets go to public addresses only.
+        dns: name servers it asks there; none for those of the machine that are public.
     """
 
     id: int
@@ -52,6 +54,8 @@ class Contain:
     bare: bool = False
     proxy: bool = False
     outfit: Outfit = PLAIN
+    bridge: bool = False
+    dns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,8 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "bare",
             "outfit",
             "proxy",
+            "bridge",
+            "dns",
         }
     ),
     "discharge": frozenset({"id", "op", "agent", "place"}),
@@ -121,6 +127,9 @@ def build(operation: str, fields: Mapping[str, Json]) -> ContainerRequest:
     image = fields["image"]
     if not isinstance(image, str) or not is_name(image):
         raise Malformed("warden_value", "image must be a name")
+    proxy, bridge = values.boolean(fields, "proxy"), values.boolean(fields, "bridge")
+    if proxy and bridge:
+        raise Malformed("warden_value", "a container has the proxy or the bridge, not both")
     return Contain(
         number,
         values.agent(fields),
@@ -131,9 +140,19 @@ def build(operation: str, fields: Mapping[str, Json]) -> ContainerRequest:
         values.mounts(fields["mounts"]),
         values.limits(fields["limits"]),
         values.boolean(fields, "bare"),
-        values.boolean(fields, "proxy"),
+        proxy,
         outfits.outfit(fields["outfit"]),
+        bridge,
+        _servers(fields["dns"]),
     )
+
+
+def _servers(untrusted_value: Json) -> tuple[str, ...]:
+    if not isinstance(untrusted_value, list) or len(untrusted_value) > name_service.MOST:
+        raise Malformed("warden_value", f"dns must be a list of at most {name_service.MOST}")
+    if not all(map(name_service.is_server, untrusted_value)):
+        raise Malformed("warden_value", "dns must hold public IPv4 addresses")
+    return tuple(str(server) for server in untrusted_value)
 
 
 def _matching(fields: Mapping[str, Json], name: str, pattern: re.Pattern[str]) -> str:
@@ -163,4 +182,6 @@ def write_body(request: ContainerRequest) -> dict[str, Json]:
         "bare": request.bare,
         "outfit": outfits.outfit_json(request.outfit),
         "proxy": request.proxy,
+        "bridge": request.bridge,
+        "dns": list(request.dns),
     }

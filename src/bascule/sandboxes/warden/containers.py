@@ -35,8 +35,10 @@ from bascule.sandboxes.docker.argv import (
 from bascule.sandboxes.docker.callfilter import CallFilters
 from bascule.sandboxes.docker.engine import Engine
 from bascule.sandboxes.docker.record import FILE, Image, read
+from bascule.sandboxes.warden import name_service
 from bascule.sandboxes.warden.accounts import IdMap, Measured, read_status
 from bascule.sandboxes.warden.config import WardenConfig
+from bascule.sandboxes.warden.container_bridge import put_on_bridge
 from bascule.sandboxes.warden.container_requests import Contain, Discharge, ListContainers
 from bascule.sandboxes.warden.container_way import send_listener
 from bascule.sandboxes.warden.endings import Endings, group_of
@@ -49,6 +51,7 @@ from bascule.sandboxes.warden.stage import (
     Agent,
     Bind,
     container_binds,
+    identity_files,
     own_binds,
     secrets_in,
 )
@@ -133,6 +136,8 @@ class Containers:
             BasculeError: it cannot be had as it must be; nothing of it is left.
         """
         engine = self._engine()
+        if request.bridge and request.agent not in self.config.bridged:
+            raise Malformed("bridge_refused", f"no policy this warden was started with gives {request.agent} a bridge")
         for mount in request.mounts:
             self.config.territory.check_mount(mount)
         image, calls = self._image(request.image), self.filters.of(request.agent)
@@ -141,6 +146,7 @@ class Containers:
         granted = container_binds(request.mounts, f"{self.config.home}/shared", scratches)
         binds = tuple(_shut_in_scratch(bind) for bind in (*granted, *self._binds(request, agent)))
         sources = [_open(bind) for bind in binds]
+        ways = way, name_service.files(name_service.servers(request.dns)) if request.bridge else {}
         try:
             self._sweep(engine)
             wanted = Container(
@@ -159,12 +165,13 @@ class Containers:
                 },
                 scratches,
                 calls,
+                request.bridge,
             )
             name = f"bascule-{request.agent}-{request.place[:12]}"
             made = self._create(engine, name, wanted)
             try:
                 engine.start(made)
-                return {"container": made, **self._finish(engine, made, wanted, (sources, secrets_in(granted)), way)}
+                return {"container": made, **self._finish(engine, made, wanted, (sources, secrets_in(granted)), ways)}
             except BaseException as error:
                 with contextlib.suppress(BasculeError):
                     engine.remove(made)
@@ -225,8 +232,9 @@ class Containers:
         made: str,
         wanted: Container,
         seen: tuple[list[Source], tuple[str, ...]],
-        way: int | None,
+        ways: tuple[int | None, Mapping[str, str]],
     ) -> Mapping[str, Json]:
+        """Do what is left to do from outside; ``ways``: the socket for its listener, and its name service's files."""
         found = engine.inspect(made)
         state = found.get("State", {}) if found else {}
         pid = state.get("Pid") if isinstance(state, Mapping) else 0
@@ -234,11 +242,14 @@ class Containers:
             raise _ENDED
         process = self._process(pid)
         try:
-            tighten(process, *seen, wanted.uid)
+            way, names = ways
+            tighten(process, *seen, {**identity_files(wanted.uid), **names})
             measured = self._measure(process)
             held = in_force(process)
             if way is not None:
                 send_listener(process, way)
+            if wanted.joins:
+                put_on_bridge(engine, made, process)
         finally:
             os.close(process)
         return {

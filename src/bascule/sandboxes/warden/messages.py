@@ -76,6 +76,7 @@ class RunProgram:
         proxy: its network is not quite empty: one port on loopback, whose listener goes to the gateway.
         bare: nothing of the agent's own directory is in the box.
         outfit: further variables and scratch places.
+        bridge: it may use its container's network; a warden is never told, for boxes of its own have none.
     """
 
     id: int
@@ -92,6 +93,7 @@ class RunProgram:
     proxy: bool = False
     bare: bool = False
     outfit: Outfit = PLAIN
+    bridge: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bascule.core.errors import Tampered, Unavailable
@@ -23,7 +23,7 @@ from bascule.linux.calls import (
     open_without_links,
     restrict_mount,
 )
-from bascule.sandboxes.warden.stage import Bind, identity_files
+from bascule.sandboxes.warden.stage import Bind
 
 _LOCKED = MountFlag.NO_SETUID | MountFlag.NO_DEVICES
 _BENCH = "/mnt"
@@ -40,14 +40,14 @@ class Source:
     bind: Bind
 
 
-def tighten(process: int, sources: Sequence[Source], hidden: Sequence[str], uid: int) -> None:
+def tighten(process: int, sources: Sequence[Source], hidden: Sequence[str], files: Mapping[str, str]) -> None:
     """Compare and tighten the mounts of a container.
 
     Args:
         process: a descriptor of ``/proc/<pid>`` of the container's first process.
         sources: what it was to see.
         hidden: places to cover, where something stands there.
-        uid: of its processes.
+        files: content of small files of our own, by where they cover the image's.
 
     Raises:
         Tampered: a mount is not what was opened.
@@ -60,7 +60,7 @@ def tighten(process: int, sources: Sequence[Source], hidden: Sequence[str], uid:
     told, tell = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
-        _inside(namespace, sources, hidden, uid, tell)
+        _inside(namespace, sources, hidden, files, tell)
     for descriptor in (namespace, tell):
         os.close(descriptor)
     with open(told, "rb") as report:
@@ -72,7 +72,9 @@ def tighten(process: int, sources: Sequence[Source], hidden: Sequence[str], uid:
         raise Unavailable("container_mount", f"the container's mounts cannot be tightened: {said}")
 
 
-def _inside(namespace: int, sources: Sequence[Source], hidden: Sequence[str], uid: int, tell: int) -> None:
+def _inside(
+    namespace: int, sources: Sequence[Source], hidden: Sequence[str], files: Mapping[str, str], tell: int
+) -> None:
     """Never returns."""
     status = 1
     try:
@@ -85,7 +87,7 @@ def _inside(namespace: int, sources: Sequence[Source], hidden: Sequence[str], ui
         else:
             _restrict(sources, found)
             _cover(hidden)
-            _put(identity_files(uid))
+            _put(files)
             status = 0
     except OSError as error:
         os.write(tell, str(error).encode()[:300])
@@ -139,7 +141,7 @@ def _cover(hidden: Sequence[str]) -> None:
             raise OSError(40, "a secret is a link and cannot be covered", place)
 
 
-def _put(files: dict[str, str]) -> None:
+def _put(files: Mapping[str, str]) -> None:
     """Put small files of our own over the image's. The bench stays: taking a mount away costs the kernel 17 ms."""
     mount_tmpfs(_BENCH, mode=0o755, size=1 << 16)
     for place, content in files.items():

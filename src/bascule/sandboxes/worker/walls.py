@@ -156,12 +156,13 @@ def landlock_abi() -> int:
     return max(0, call(LANDLOCK_CREATE, 0, 0, 1))
 
 
-def restrict_files(rules: list[tuple[int, int]], port: int = 0) -> int:
+def restrict_files(rules: list[tuple[int, int]], port: int = 0, *, connects: bool = False) -> int:
     """Confine this process to the given files and directories by Landlock, and to no network and no foreign signals.
 
     Args:
         rules: (descriptor of a file or directory, rights on it and below it).
         port: the one TCP port that it may connect to, where Landlock knows TCP; 0 for none.
+        connects: it may connect to any TCP port, and bind none; what it reaches is then up to its network.
 
     Returns:
         The ABI whose rights are in force: 0 if the kernel has no Landlock.
@@ -176,7 +177,7 @@ def restrict_files(rules: list[tuple[int, int]], port: int = 0) -> int:
     for since, right in ((2, REFER), (3, TRUNCATE), (5, IOCTL_DEV)):
         handled |= right if abi >= since else 0
     attributes = struct.pack("=Q", handled)
-    attributes += struct.pack("=Q", 3) if abi >= 4 else b""  # TCP bind and connect
+    attributes += struct.pack("=Q", 1 if connects else 3) if abi >= 4 else b""  # TCP bind, and connect
     attributes += struct.pack("=Q", 3) if abi >= 6 else b""  # abstract sockets and signals
     block = Memory(attributes)
     ruleset = checked(call(LANDLOCK_CREATE, block.address, len(attributes), 0))
