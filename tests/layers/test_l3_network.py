@@ -38,6 +38,14 @@ def test_a_posture_that_falls_short_is_critical(spoiled, check):
     assert l3_network.check(FIT, agent_policy()) == ()
 
 
+@pytest.mark.parametrize("routes", [0, 1, 3])
+def test_a_raw_bridge_is_said_loudly_and_tolerated(routes):
+    raw = agent_policy(sandbox=SandboxPolicy(network="unsafe_bridge"))
+    (found,) = l3_network.check(replace(FIT, routes=routes), raw)
+    assert (found.check, found.severity) == ("network.unsafe_bridge", Severity.WARN)
+    assert found.detail.startswith("NO HOST RULES")
+
+
 NETWORKS = st.sampled_from(["none", "proxy", "unsafe_bridge"])
 CALLS = st.sampled_from([file_call("x"), WEB_CALL, EXEC_CALL])
 
@@ -45,7 +53,8 @@ CALLS = st.sampled_from([file_call("x"), WEB_CALL, EXEC_CALL])
 @given(CALLS, NETWORKS)
 def test_only_programs_reach_the_proxy_and_only_where_policy_says_so(call, network):
     rules = agent_policy(sandbox=SandboxPolicy(network=network))
-    wanted = Network.PROXY if call is EXEC_CALL and network == "proxy" else Network.NONE
+    known = {"proxy": Network.PROXY, "unsafe_bridge": Network.ANY}
+    wanted = known.get(network, Network.NONE) if call is EXEC_CALL else Network.NONE
     assert l3_network.confine(call, rules).network is wanted
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from tests.sandboxes.boxed import policies
 
 from bascule.core.box import BoxKey, PipelineRequest, ProgramRun
 from bascule.core.confinement import Limits, Network
@@ -17,7 +14,6 @@ from bascule.core.errors import Unavailable
 from bascule.core.ids import AgentId, cli_session
 from bascule.core.plan import Program, ProgramKind
 from bascule.sandboxes.attendance import Attendance, check_ways
-from bascule.sandboxes.docker.backend import DockerBoxes
 
 ONE = AgentId("one")
 
@@ -96,30 +92,10 @@ def test_what_needs_no_network_needs_nobody() -> None:
     assert refused.value.code == "way_closed"
 
 
-@pytest.mark.parametrize("network", ["unsafe_bridge", "proxy", "none"])
-def test_a_raw_bridge_is_refused_by_name_before_anybody_is_asked(tmp_path: Path, network: str) -> None:
-    agents = policies(tmp_path, network)
-    boxes = DockerBoxes(Asked(), agents, {ONE: 1}, 2)  # type: ignore[arg-type] # stands for a warden that must not be asked
-    expected = "unsafe_bridge_missing" if network == "unsafe_bridge" else "asked"
-    with pytest.raises(Unavailable) as refused:
-        asyncio.run(boxes.run(request(Network.NONE)))
-    assert refused.value.code == expected
-
-
-class Asked:
-    """A warden that says so when it is asked."""
-
-    def when_gone(self, then: object) -> None:
-        """It never goes."""
-
-    async def tools(self, agent: AgentId) -> str:
-        raise Unavailable("asked", agent)
-
-    async def containers(self) -> list[object]:
-        raise Unavailable("asked", "")
-
-
 def test_no_box_is_given_more_than_the_proxy() -> None:
     with pytest.raises(Unavailable) as refused:
         check_ways(request(Network.ANY), Holding())
     assert refused.value.code == "network_open"
+    check_ways(request(Network.ANY), None, bridged=True)
+    with pytest.raises(Unavailable):
+        check_ways(request(Network.PROXY), None, bridged=True)

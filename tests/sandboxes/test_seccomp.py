@@ -25,6 +25,8 @@ def evaluate(program: bytes, number: int, audit: int, *arguments: int) -> int:
         match code:
             case 0x20:
                 accumulator = struct.unpack_from("<I", data, value)[0]
+            case 0x05:
+                at += value
             case 0x15 | 0x35 | 0x45:
                 holds = {0x15: accumulator == value, 0x35: accumulator >= value, 0x45: bool(accumulator & value)}[code]
                 at += when_true if holds else when_false
@@ -128,6 +130,39 @@ def test_a_way_out_is_a_tcp_socket_over_ipv4(
     found = evaluate(program, machine.socket, machine.audit, family | high, kind | flags | high, protocol | high)
     good = family == 2 and kind == STREAM and flags in {0, CLOEXEC, NONBLOCK, CLOEXEC | NONBLOCK}
     assert found == (ALLOW if good and protocol in {0, 6} else EAFNOSUPPORT)
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+@given(
+    family=st.sampled_from([0, 1, 2, 10, 16, 17, 40, 2 | 1 << 31]),
+    kind=st.sampled_from([STREAM, DATAGRAM, RAW, 4, 5, 6, 10]),
+    flags=st.sampled_from([0, CLOEXEC, NONBLOCK, CLOEXEC | NONBLOCK, 0x10, 1 << 31]),
+    protocol=st.sampled_from([0, 6, 1, 17, 132, 136, 262, 255]),
+)
+def test_on_a_bridge_each_kind_of_socket_goes_with_its_own_protocol(
+    name: str, family: int, kind: int, flags: int, protocol: int
+) -> None:
+    program, machine = box_filter(name, shared=True, connects=True, datagrams=True), MACHINES[name]
+    found = evaluate(program, machine.socket, machine.audit, family, kind | flags, protocol)
+    known = {STREAM: {0, 6}, DATAGRAM: {0, 17}}.get(kind, set())
+    good = family == 2 and flags in {0, CLOEXEC, NONBLOCK, CLOEXEC | NONBLOCK} and protocol in known
+    assert found == (ALLOW if good else EAFNOSUPPORT)
+
+
+@pytest.mark.parametrize("name", sorted(MACHINES))
+@pytest.mark.parametrize(
+    ("level", "option", "wanted"),
+    [
+        *((1, number, EPERM) for number in (25, 26, 36, 50, 51, 52, 62)),
+        *((0, number, EPERM) for number in (3, 4, 15, 19, 35, 39, 42, 46, 50)),
+        *((6, 31, EPERM), (6, 1, ALLOW), (1, 6, ALLOW), (1, 9, ALLOW), (0, 1, ALLOW), (0, 11, ALLOW), (17, 25, ALLOW)),
+    ],
+)
+def test_on_a_bridge_nobody_steers_a_packet_past_its_route(name: str, level: int, option: int, wanted: int) -> None:
+    machine, program = MACHINES[name], box_filter(name, shared=True, connects=True, datagrams=True)
+    assert evaluate(program, machine.setsockopt, machine.audit, 3, level, option) == wanted
+    for number in machine.accepting:
+        assert evaluate(program, number, machine.audit) == EPERM
 
 
 @pytest.mark.parametrize("name", sorted(MACHINES))

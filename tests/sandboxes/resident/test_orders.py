@@ -17,7 +17,7 @@ LIMITS = dict.fromkeys(
 RUN: dict[str, Any] = {
     "id": 1, "op": "run", "argv": ["/usr/bin/x", "y"], "program": "/usr/bin/x", "sha256": "a", "kind": "native",
     "interpreter": "", "needs": [], "readable": [], "writable": [], "limits": LIMITS, "environment": {}, "filter": "00",
-    "port": 3128, "bundles": ["/etc/x"],
+    "port": 3128, "bundles": ["/etc/x"], "bridge": False,
 }  # fmt: skip
 
 
@@ -30,11 +30,17 @@ def test_orders(order: dict[str, Any]) -> None:
     assert parse(json.dumps(order).encode()) == order
 
 
+def test_the_bridge_and_the_proxy_are_never_one() -> None:
+    bridged = RUN | {"bridge": True, "port": 0}
+    assert parse(json.dumps(bridged).encode()) == bridged
+
+
 @pytest.mark.parametrize(
     "change",
     [{"op": "mount"}, {"id": -1}, {"id": True}, {"argv": []}, {"argv": [1]}, {"argv": ["a\0b"]}, {"program": None},
      {"limits": {}}, {"limits": LIMITS | {"pids": -1}}, {"environment": {"A": 1}}, {"filter": "zz"}, {"filter": 1},
-     {"writable": "x"}, {"needs": {}}, {"port": -1}, {"port": 65_536}, {"port": True}, {"bundles": "x"}],
+     {"writable": "x"}, {"needs": {}}, {"port": -1}, {"port": 65_536}, {"port": True}, {"bundles": "x"},
+     {"bridge": 1}, {"bridge": None}, {"bridge": True}],
 )  # fmt: skip
 def test_a_wrong_value_refuses_the_whole(change: dict[str, Any]) -> None:
     with pytest.raises(OrderError):

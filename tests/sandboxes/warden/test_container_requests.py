@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ CONTAIN = Contain(
     "request_",
     [
         CONTAIN,
+        replace(CONTAIN, bridge=True, dns=("9.9.9.9", "8.8.8.8")),
         Discharge(1, ONE),
         Discharge(1, None),
         Discharge(1, ONE, "b" * 32),
@@ -60,6 +62,17 @@ def test_what_is_written_is_read(request_: ContainerRequest) -> None:
         {"proxy": 1},
         {"proxy": "host"},
         {"cpus": 1000},
+        {"bridge": 1},
+        {"bridge": "bridge"},
+        {"bridge": True, "proxy": True},
+        {"dns": "9.9.9.9"},
+        {"dns": None},
+        {"dns": ["192.168.1.1"]},
+        {"dns": ["127.0.0.11"]},
+        {"dns": ["9.9.9.9\nsearch x"]},
+        {"dns": ["9.9.9.9"] * 4},
+        {"dns": [9]},
+        {"network": "host"},
         {"user": "0"},
         {"privileged": True},
         {"binds": ["/:/host"]},
