@@ -134,7 +134,7 @@ class DockerPolicy:
 
 @dataclass(frozen=True, slots=True)
 class SandboxPolicy:
-    """Which box an agent gets. ``network``: ``none``, ``proxy`` or :data:`RAW_BRIDGE`; a ``bridge`` is read as ``proxy``.
+    """Which box an agent gets. ``network``: ``none``, ``proxy``, :data:`RAW_BRIDGE`; a ``bridge`` is read as ``proxy``.
 
     ``unsafe_single_uid`` tolerates boxes under the gateway's own account, where the machine gives no other; ``warm``
     has a box made ready when the gateway starts, and kept so.
