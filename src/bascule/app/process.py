@@ -31,7 +31,7 @@ from bascule.control import place
 from bascule.control.access import Access
 from bascule.control.server import Hello, Server
 from bascule.core.errors import BasculeError, Unavailable
-from bascule.core.policy import Backend, Policy
+from bascule.core.policy import RAW_BRIDGE, Backend, Policy
 from bascule.gate import Boundary
 from bascule.host import accounts, rights
 from bascule.host.policy_files import load
@@ -59,6 +59,12 @@ _BARE_HOST = ErrorBody(
     message="warn: NO SANDBOX FOR PROGRAMS of {}: they run on the bare host, with every file their account may read "
     "and every program of this machine",
     remedy="set sandbox.backend to bubblewrap or docker, then: bascule gateway restart",
+)
+
+_RAW_BRIDGE = ErrorBody(
+    code="unsafe_bridge",
+    message="warn: NO HOST RULES FOR PROGRAMS of {}: they reach every public address, past the proxy and all records",
+    remedy="set sandbox.network to proxy, then: bascule gateway restart",
 )
 
 _WARDEN_GONE = ErrorBody(
@@ -144,7 +150,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
     boxes = RoutedBoxes(client, loaded.policy.agents, table.agents, os.geteuid(), ways)
     keeper = Keeper(loaded.policy, boxes, lambda line: LOG.warning("%s", line))
     watch = Watch(born.home, os.getpid(), _users(loaded.policy))
-    bare = _on_bare_host(loaded.policy)
+    unsafe = _unsafe(loaded.policy)
     ground = Ground(
         home=born.home,
         loaded=loaded,
@@ -160,10 +166,10 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
         reached=reached,
         clock=SystemClock(),
         account=Rights(table.agents, _granted(born.granted)).of,
-        trouble=lambda: (*_trouble(table, client), *bare, *surfaces.problems(), *keeper.problems(), *_machine(watch)),
+        trouble=lambda: (*_trouble(table, client), *unsafe, *surfaces.problems(), *keeper.problems(), *_machine(watch)),
         dashboard=surfaces.dashboard,
     )
-    for said in (*((_SINGLE,) if table.single else ()), *bare):
+    for said in (*((_SINGLE,) if table.single else ()), *unsafe):
         LOG.warning("%s (%s)", said["message"].removeprefix("warn: "), said["remedy"])
     access = Access(born.owner, os.geteuid(), site_of(born.home).operators)
     # With a single account an agent's is the operator's; then only its box, in which no socket is, keeps it away.
@@ -177,12 +183,16 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
         client.close()
 
 
-def _on_bare_host(policy: Policy) -> tuple[ErrorBody, ...]:
-    """What is said for as long as policy names the bare host."""
-    named = [name for name, rules in policy.agents.items() if rules.sandbox.backend is Backend.UNSAFE_NONE]
-    if not named:
-        return ()
-    return (ErrorBody(**{**_BARE_HOST, "message": _BARE_HOST["message"].format(", ".join(named))}),)
+def _unsafe(policy: Policy) -> tuple[ErrorBody, ...]:
+    """What is said for as long as policy names the bare host, or a raw bridge."""
+    boxes = {name: rules.sandbox for name, rules in policy.agents.items()}
+    found = (
+        (_BARE_HOST, [name for name, box in boxes.items() if box.backend is Backend.UNSAFE_NONE]),
+        (_RAW_BRIDGE, [name for name, box in boxes.items() if box.network == RAW_BRIDGE]),
+    )
+    return tuple(
+        ErrorBody(**{**said, "message": said["message"].format(", ".join(named))}) for said, named in found if named
+    )
 
 
 def _machine(watch: Watch) -> tuple[ErrorBody, ...]:
