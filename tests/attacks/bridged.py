@@ -160,6 +160,20 @@ def undo() -> dict[str, str]:
     }
 
 
+def flood(address: str, count: str) -> dict[str, str]:
+    """Begin as many connections as fast as it goes, each from a port of its own."""
+
+    def once() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+            made.sendto(b"let me in", (address, PORT))
+
+    found: dict[str, int] = {}
+    for _ in range(int(count)):
+        said = tried(once)
+        found[said] = found.get(said, 0) + 1
+    return {said: str(number) for said, number in found.items()}
+
+
 def names(*asked: str) -> dict[str, str]:
     """Look names up, and go where they lead."""
     found = {}
@@ -172,7 +186,7 @@ def names(*asked: str) -> dict[str, str]:
 
 
 VERBS: dict[str, Callable[..., dict[str, str]]] = {
-    "knock": knock, "sneak": sneak, "families": families, "undo": undo, "names": names,
+    "flood": flood, "knock": knock, "sneak": sneak, "families": families, "undo": undo, "names": names,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -6,10 +6,14 @@ container of the operator's own that stands on the same bridge without our rules
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +40,7 @@ from tests.sandboxes.second_engine import small_root
 
 from bascule.core.confinement import Network
 from bascule.core.errors import BasculeError
+from bascule.sandboxes.docker.argv import LABEL_HOME
 from bascule.sandboxes.docker.wanting import Wanting
 
 pytestmark = pytest.mark.live
@@ -132,6 +137,14 @@ def test_no_way_leads_past_the_rules(place: Place) -> None:
     found = place.inside("sneak", SITE, *INWARD, STRANGER, "172.17.255.255", "255.255.255.255", "224.0.0.1")
     assert {said for said in found.values() if said.startswith("ok")} == set(), found
     assert place.net.counters.total() == before
+
+
+def test_it_does_not_fill_the_machines_table_of_connections(place: Place) -> None:
+    """The machine remembers each connection that passes it; who begins too many at once is told to wait."""
+    assert place.outside("flood", SITE, "1500") == {"ok None": "1500"}
+    found = place.inside("flood", SITE, "1500")
+    assert int(found["EPERM"]) > 200
+    assert int(found["ok None"]) + int(found["EPERM"]) == 1500
 
 
 def test_a_name_that_leads_inward_leads_nowhere(place: Place) -> None:
@@ -268,23 +281,58 @@ def test_only_whom_policy_named_at_the_start_gets_one(place: Place) -> None:
     assert within(place.ground, body) == ["bridge_refused", "box_source"]
 
 
+def links() -> set[str]:
+    shown = subprocess.run(["ip", "-j", "link"], check=True, capture_output=True, timeout=20).stdout
+    return {str(row["ifname"]) for row in json.loads(shown)}
+
+
+def tables() -> bytes:
+    return subprocess.run(["nft", "list", "tables"], check=True, capture_output=True, timeout=20).stdout
+
+
 def test_nothing_is_left_of_it(place: Place) -> None:
-    """Not on the machine, whose interfaces and rules are as before; and not when the warden is killed in its use."""
-
-    def links() -> set[str]:
-        shown = subprocess.run(["ip", "-j", "link"], check=True, capture_output=True, timeout=20).stdout
-        return {str(row["ifname"]).partition("@")[0] for row in json.loads(shown)}
-
-    def tables() -> str:
-        return subprocess.run(["nft", "list", "tables"], check=True, capture_output=True, timeout=20).stdout.decode()
-
+    """The machine has no rule of ours at any time, and its interfaces are as before once the container has ended."""
     before = links(), tables()
 
     async def body(boxed: Boxed) -> None:
         await standing(place, boxed)
         assert len(links() - before[0]) == 1
-        assert "bascule" not in tables()
+        assert tables() == before[1]
         await boxed.boxes.stop(ONE)
 
     within(place.ground, body)
     assert (links(), tables()) == before
+
+
+def test_nothing_is_left_of_it_when_the_warden_is_killed(place: Place, tmp_path: Path) -> None:
+    before = links(), tables()
+    home = tmp_path / "home"
+    with grounded(home, "docker", str(place.net.engine.socket), bridged=frozenset({ONE})) as ground:
+        place.net.engine.record(home, place.net.image)
+
+        async def body(boxed: Boxed) -> None:
+            await standing(place, boxed)
+            assert len(links() - before[0]) == 1
+            wardens = wardens_of(home)
+            assert wardens
+            for pid in wardens:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            deadline = time.monotonic() + 20
+            while place.net.engine.engine.containers({LABEL_HOME: str(home)}) or links() != before[0]:
+                assert time.monotonic() < deadline, "the container outlives its warden"
+                await asyncio.sleep(0.05)
+
+        within(ground, body)
+    assert (links(), tables()) == before
+
+
+def wardens_of(home: Path) -> list[int]:
+    """The processes of a home's warden: its words name both."""
+    found = []
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b"warden.process" in words and str(home).encode() in words:
+                found.append(int(pid))
+    return found

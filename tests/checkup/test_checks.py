@@ -199,3 +199,9 @@ def test_a_rootless_home_needs_user_namespaces():
 def test_where_crashes_go(helper, expected):
     found = machine(settings={"kernel.core_pattern": "|/usr/lib/dump %p"}, helper=helper)
     assert said(found) == [("core_dumps", expected)]
+
+
+def test_a_raw_bridge_that_nothing_could_hold_is_told() -> None:
+    assert said(machine(bridged=("bruba-web",), has_nft=False)) == [("packet_rules", WARN)]
+    assert said(machine(bridged=("bruba-web",))) == []
+    assert said(machine(has_nft=False)) == []

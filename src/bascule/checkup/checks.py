@@ -29,6 +29,7 @@ CHECKS: tuple[tuple[str, Judge], ...] = (
     ("host.gateway_rights", programs.gateway_rights),
     ("host.gateway_unseen", programs.gateway_unseen),
     ("host.engine_socket", programs.engine_socket),
+    ("host.packet_rules", programs.packet_rules),
     ("host.root_path", programs.root_path),
     ("host.setuid", programs.setuid),
     ("host.setuid_unseen", programs.setuid_unseen),

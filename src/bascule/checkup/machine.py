@@ -104,6 +104,8 @@ class Machine:
         raised: files that raise, None if nobody looked.
         closed: why the look for them is not complete, empty if it is.
         accepted: identities by path that the operator accepted, None if none were.
+        bridged: agents whom policy gives a raw bridge.
+        has_nft: the program is there that makes packet rules.
     """
 
     rootless: bool
@@ -122,3 +124,5 @@ class Machine:
     raised: tuple[Raised, ...] | None = None
     closed: str = ""
     accepted: Mapping[str, str] | None = None
+    bridged: tuple[str, ...] = ()
+    has_nft: bool = True

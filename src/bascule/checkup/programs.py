@@ -105,6 +105,14 @@ def engine_socket(machine: Machine) -> Told:
             yield Severity.INFO, f"as good as root through {way.path}: {names}", "keep this group small"
 
 
+def packet_rules(machine: Machine) -> Told:
+    """A raw bridge is wanted, and nothing is there to hold it with."""
+    if machine.bridged and not machine.has_nft:
+        named = ", ".join(machine.bridged)
+        detail = f"policy puts {named} on a raw bridge, and without nft their containers are refused"
+        yield Severity.WARN, detail, "apt-get install nftables, or set sandbox.network to proxy"
+
+
 def root_path(machine: Machine) -> Told:
     """Somebody may put a program where root looks for programs."""
     for way in machine.path:

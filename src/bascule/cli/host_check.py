@@ -58,14 +58,27 @@ def check(
 def _on_linux(run: Run, *, accept: bool, quick: bool) -> tuple[Finding, ...]:
     from bascule.checkup import accepted, system  # noqa: PLC0415 (for this verb only)
     from bascule.checkup.checks import examine  # noqa: PLC0415 (as above)
+    from bascule.linux import nft  # noqa: PLC0415 (as above)
 
     place = Path(os.path.realpath(run.home))
     machine = system.picture(place, _gateway(run.home), raising=accept or not quick)
+    machine = replace(machine, bridged=_bridged(place), has_nft=bool(nft.find()))
     if machine.raised is None:
         return examine(machine)
     if accept:
         run.sink.note(f"accepted; remembered in {accepted.store(place, machine.raised)}")
     return examine(replace(machine, accepted=accepted.load(place, machine.who)))
+
+
+def _bridged(home: Path) -> tuple[str, ...]:
+    """The agents whom policy gives a raw bridge; none where it does not compile, which ``config check`` tells."""
+    from bascule.core.errors import BasculeError  # noqa: PLC0415 (for this verb only)
+    from bascule.host.unsafe_agents import bridged, unsafe_agents  # noqa: PLC0415 (as above)
+
+    try:
+        return tuple(sorted(bridged(unsafe_agents(home))))
+    except BasculeError:
+        return ()
 
 
 def _gateway(home: Path) -> int | None:

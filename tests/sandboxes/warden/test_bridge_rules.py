@@ -17,7 +17,7 @@ from bascule.sandboxes.warden.bridge_rules import Rules, probes, problem, rules,
 
 OWN = ("11.22.33.1/32", "11.44.0.0/16", "172.17.0.1/32")
 WANTED = rules(OWN, 64)
-COUNTS = {"output": 5, "input": 4, "forward": 0}
+COUNTS = {"output": 6, "input": 4, "forward": 0}
 
 
 def listing(wanted: Rules = WANTED) -> dict[str, Any]:
@@ -58,6 +58,7 @@ def test_the_text_drops_what_nothing_allows() -> None:
     assert said.count("policy drop;") == 3
     assert "11.44.0.0/16" in said
     assert "ip ttl 64 drop" in said
+    assert said.index("limit rate over") < said.index("meta l4proto { tcp, udp } accept")
     assert said.index("ip daddr @inside reject") < said.index("meta l4proto { tcp, udp } accept")
     assert "ip ttl 0 drop" in text(rules((), 63))  # an odd number could be anybody's who is one step further away
 

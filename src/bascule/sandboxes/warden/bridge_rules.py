@@ -3,7 +3,8 @@
 Stops: packets to any address that is not public, to this machine by whatever address it had when the rules were made,
 in anything but TCP and UDP over plain IPv4, and every connection that begins outside. Answers that this machine itself
 gives are dropped too, by their time to live: only who stands one step away sends it whole. That holds for addresses it
-gets later, for no connection comes about without an answer. Does not stop: what is said to public addresses.
+gets later, for no connection comes about without an answer. Whoever begins too many a second waits. Does not stop: what
+is said to public addresses.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ _LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 _NOBODY = ipaddress.IPv4Address(0)
 """Means "this machine" to whoever connects to it, and so leads to a box's own loopback."""
 
-_CHAINS = {"output": 5, "input": 4, "forward": 0}
+_NEW = 100
+"""Connections begun in a second: this machine keeps a record of each, and has room for so many."""
+
+_CHAINS = {"output": 6, "input": 4, "forward": 0}
 """How many rules each has."""
 
 Span = tuple[int, int]
@@ -67,6 +71,7 @@ def text(wanted: Rules) -> str:
         meta nfproto ipv6 drop
         ip hdrlength != 5 drop
         ip daddr @inside reject with icmpx type admin-prohibited
+        ct state new limit rate over {_NEW}/second burst {2 * _NEW} packets drop
         meta l4proto {{ tcp, udp }} accept
     }}
     chain input {{
@@ -74,7 +79,7 @@ def text(wanted: Rules) -> str:
         iifname "lo" accept
         meta l4proto icmp ct state related accept
         ip ttl {wanted.ttl} drop
-        meta nfproto ipv4 ct state established,related accept
+        meta nfproto ipv4 ct state established accept
     }}
     chain forward {{ type filter hook forward priority 0; policy drop; }}
 }}

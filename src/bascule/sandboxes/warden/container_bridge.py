@@ -16,6 +16,7 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from bascule.core.errors import Unavailable
+from bascule.linux import nft
 from bascule.linux.calls import join_network
 from bascule.linux.host_addresses import default_ttl, own_addresses
 from bascule.sandboxes.docker.engine import Engine
@@ -25,7 +26,6 @@ BRIDGE = "bridge"
 """The engine's own name of the bridge it has from the start."""
 
 _NONE = "none"
-_PROGRAMS = ("/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft")
 _ENVIRONMENT = {"LC_ALL": "C"}
 _DISCARD = 9
 """Port of the service that throws away what it gets; nothing should get there in any case."""
@@ -44,13 +44,13 @@ def put_on_bridge(engine: Engine, container: str, process: int) -> None:
     Raises:
         Unavailable: there is no bridge, or its rules cannot be made, or do not hold.
     """
-    nft = _program()
+    program = _program()
     try:
         machine = own_addresses()
         wanted = bridge_rules.rules((*machine, *_subnets(engine)), default_ttl())
         _join(process)
-        _run(nft, ("-f", "-"), bridge_rules.text(wanted).encode())
-        listed = json.loads(_run(nft, ("-j", "list", "table", "inet", bridge_rules.TABLE), b""))
+        _run(program, ("-f", "-"), bridge_rules.text(wanted).encode())
+        listed = json.loads(_run(program, ("-j", "list", "table", "inet", bridge_rules.TABLE), b""))
         problem = bridge_rules.problem(listed, wanted)
         if problem:
             raise _failed(problem)
@@ -73,8 +73,8 @@ def _failed(why: str) -> Unavailable:
 
 
 def _program() -> str:
-    found = next((path for path in _PROGRAMS if os.access(path, os.X_OK)), None)
-    if found is None:
+    found = nft.find()
+    if not found:
         raise Unavailable(
             "nft_missing",
             "without nft nothing would hold a container on the bridge to public addresses",
