@@ -7,7 +7,7 @@ from bascule.core.confinement import Confinement
 from bascule.core.finding import Severity
 from bascule.core.paths import Access, PathUse, locate
 from bascule.core.plan import Program, ProgramKind
-from bascule.core.policy import ExecAsk, ExecEntry, ExecSecurity
+from bascule.core.policy import Backend, ExecAsk, ExecEntry, ExecSecurity, SandboxPolicy
 from bascule.core.verdict import Effect
 from bascule.layers import l6_exec_allowlist as l6
 
@@ -149,3 +149,8 @@ def test_tools_that_are_not_mounted_are_found_although_the_box_is_fit():
     assert l6.check(FIT, agent_policy()) == ()
     [found] = l6.check(replace(FIT, tools_unsafe="t.sh belongs to the agent"), agent_policy())
     assert (found.check, found.severity) == ("exec.tools", Severity.WARN)
+
+
+def test_the_bare_host_is_found_although_it_is_no_reason_to_stop():
+    [found] = l6.check(FIT, agent_policy(sandbox=SandboxPolicy(Backend.UNSAFE_NONE)))
+    assert (found.check, found.severity) == ("exec.bare_host", Severity.WARN)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.sandboxes.boxed import LIMITS, ONE, TWO, Boxed, Ground, grounded, within
+from tests.sandboxes.boxed import KEY, LIMITS, ONE, TWO, Boxed, Ground, grounded, policies, within
 from tests.sandboxes.test_live_boxes import (
     PYTHON,
     plain,
@@ -42,12 +42,27 @@ from tests.sandboxes.test_live_limits import (
     test_stop_ends_one_agents_boxes_and_no_others,
     test_worker_reads_writes_and_shows_its_posture,
 )
+from tests.sandboxes.test_live_ways import (
+    test_a_box_changes_nothing_of_its_network,
+    test_a_killed_box_takes_its_tunnel_along_and_connects_no_more,
+    test_a_program_speaks_to_its_agents_proxy_and_is_told_where_it_is,
+    test_nobody_in_the_box_listens_nor_holds_the_listener,
+    test_nothing_of_the_host_is_reached,
+    test_two_agents_reach_their_own_proxy_each,
+    test_without_a_proxy_in_policy_there_is_no_such_socket,
+)
 
 from bascule.core.confinement import Mount
 from bascule.core.errors import Unavailable
+from bascule.core.policy import Backend
+from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
+from bascule.sandboxes.unsafe_none.backend import UnsafeNoneBoxes
 
 __all__ = [
     "secret",
+    "test_a_box_changes_nothing_of_its_network",
+    "test_a_killed_box_takes_its_tunnel_along_and_connects_no_more",
+    "test_a_program_speaks_to_its_agents_proxy_and_is_told_where_it_is",
     "test_box_has_no_rights_and_its_own_uid",
     "test_changed_program_is_refused",
     "test_cpu_hog_is_bounded",
@@ -61,14 +76,18 @@ __all__ = [
     "test_memory_hog_is_bounded",
     "test_network_is_out_of_reach",
     "test_no_process_of_the_host_is_seen",
+    "test_nobody_in_the_box_listens_nor_holds_the_listener",
     "test_nothing_is_left_of_a_call",
+    "test_nothing_of_the_host_is_reached",
     "test_only_own_directories_are_writable_and_only_when_asked",
     "test_operand_in_the_operators_spelling_is_the_same_file",
     "test_pipeline_joins_its_boxes",
     "test_program_reads_its_workspace",
     "test_stop_ends_one_agents_boxes_and_no_others",
     "test_tools_an_agent_could_change_are_not_mounted",
+    "test_two_agents_reach_their_own_proxy_each",
     "test_what_the_agent_wrote_does_not_run",
+    "test_without_a_proxy_in_policy_there_is_no_such_socket",
     "test_worker_reads_writes_and_shows_its_posture",
     "test_writer_into_a_closed_pipe_is_ended_by_its_signal",
 ]
@@ -271,3 +290,31 @@ def running(code: str) -> int:
         except OSError:
             continue
     return count
+
+
+def test_a_gateway_that_names_it_and_a_warden_that_was_not_told_make_a_box(tmp_path: Path, outside: Path) -> None:
+    """What a gateway that was taken over could try: the warden goes by what it was told at its start."""
+    canary = str(outside / "loose" / "canary")
+
+    async def body(boxed: Boxed) -> tuple[bytes, str]:
+        bare = policies(boxed.ground.home, backend=Backend.UNSAFE_NONE)
+        lying = Boxed(boxed.ground, boxed.client, UnsafeNoneBoxes(boxed.client, bare, boxed.ground.uids, 1))
+        with pytest.raises(Unavailable) as refused:
+            await lying.boxes.posture(ONE)
+        return (await lying.run("cat", canary)).stdout, refused.value.code
+
+    with grounded(tmp_path / "home", "root") as made:
+        assert within(made, body) == (b"", "bare_host_differs")
+
+
+def test_boxes_of_another_backend_are_not_used_with_a_warden_that_was_told_of_the_bare_host(ground: Ground) -> None:
+    async def body(boxed: Boxed) -> list[str]:
+        usual = BubblewrapBoxes(boxed.client, policies(ground.home), ground.uids, ground.gateway)
+        codes = []
+        for trying in (usual.posture(ONE), usual.files(KEY), usual.text(ONE, b"<p>x", "utf-8")):
+            with pytest.raises(Unavailable) as refused:
+                await trying
+            codes.append(refused.value.code)
+        return codes
+
+    assert within(ground, body) == ["bare_host_differs"] * 3

@@ -18,7 +18,7 @@ from bascule.core.finding import Finding, Severity
 from bascule.core.paths import Access, Zone
 from bascule.core.patterns import path_pattern_matches
 from bascule.core.plan import Command, Program, ProgramKind
-from bascule.core.policy import AgentPolicy, ExecAsk, ExecEntry, ExecPolicy, ExecSecurity
+from bascule.core.policy import AgentPolicy, Backend, ExecAsk, ExecEntry, ExecPolicy, ExecSecurity
 from bascule.core.posture import Posture
 from bascule.core.quoting import render
 from bascule.core.scope import strictest_use
@@ -197,8 +197,13 @@ def action_of(call: Call, policy: AgentPolicy) -> ActionClass:
     return worst
 
 
-def check(posture: Posture, _policy: AgentPolicy) -> tuple[Finding, ...]:
+def check(posture: Posture, policy: AgentPolicy) -> tuple[Finding, ...]:
     """Is it so here: ``tools/`` is the operator's; program boxes themselves are probed by layer 2's self-test."""
-    if not posture.tools_unsafe:
-        return ()
-    return (Finding("exec.tools", Severity.WARN, f"tools/ is not mounted: {posture.tools_unsafe}", TOOLS_REMEDY),)
+    found = []
+    if policy.sandbox.backend is Backend.UNSAFE_NONE:
+        detail = "on the bare host a listed program can start every other program of this machine"
+        found.append(Finding("exec.bare_host", Severity.WARN, detail, "set sandbox.backend to bubblewrap"))
+    if posture.tools_unsafe:
+        detail = f"tools/ is not mounted: {posture.tools_unsafe}"
+        found.append(Finding("exec.tools", Severity.WARN, detail, TOOLS_REMEDY))
+    return tuple(found)
