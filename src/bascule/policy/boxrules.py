@@ -157,7 +157,7 @@ def workspace_root(box: Sandbox, agent: str, root: str) -> Iterator[Finding]:
         yield Finding("sandbox.workspace_root", Severity.WARN, detail, f"write {root}, or remove it")
 
 
-_OF_A_BOX = {"image": "image", "cpus": "cpus", "read_only_root": "readOnlyRoot"}
+_OF_A_BOX = {"image": "image", "read_only_root": "readOnlyRoot"}
 """Keys of ``sandbox.docker`` that say what a program's box is made of, by field."""
 
 
