@@ -1,6 +1,7 @@
-"""Rules for every test: where ``BASCULE_NO_SKIPS`` is set, a test that skips itself has failed.
+"""Rules for every test: where ``BASCULE_NO_SKIPS`` is set, a test that skips itself has failed; none is timed.
 
-Stops: a wall that goes untested because the machine lacked a part, unnoticed among green dots.
+Stops: a wall that goes untested because the machine lacked a part, unnoticed among green dots; and a test that fails
+because the machine was busy.
 """
 
 from __future__ import annotations
@@ -9,6 +10,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example took is the machine's doing; in CI the profile of that name says so too, and is kept otherwise.
+settings.register_profile("house", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -258,7 +258,7 @@ class SimulatedChannel:
         return {"agent": self._known(agent), "backend": "bubblewrap", "ok": True, "checks": [check]}
 
     async def policy_files(self) -> Any:
-        return {"version": "v", "config": "{}", "approvals": None}
+        return {"version": "v", "config": "{}", "approvals": None, "profiles": {}}
 
     async def tokens_list(self) -> Any:
         return []

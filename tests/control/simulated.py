@@ -191,7 +191,7 @@ class SimulatedService(SimulatedDesk, SimulatedDoors):
             self.turns_ended += 1
 
     async def policy_files(self) -> Any:
-        return {"version": "v", "config": self.config, "approvals": None}
+        return {"version": "v", "config": self.config, "approvals": None, "profiles": {}}
 
     async def shutdown(self, caller: Caller) -> None:
         self.stopped.set()
