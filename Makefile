@@ -23,7 +23,7 @@ run: setup ## start the gateway and talk to the main agent; makes a home if ther
 demo: setup ## watch a model work and then turn, on a real gateway; ARGS="--policy DIR" for your own policy
 	@scripts/demo $(ARGS)
 
-# Three at once on two cores: what starts boxes and gateways waits for them about a third of its time.
+# Three at once on two cores: what starts boxes and gateways waits for them much of its time.
 test: setup-dev ## the tests; ARGS="tests/shell -k glob" picks some
 	@.venv/bin/python -m pytest -q -n 3 --dist loadfile $(ARGS)
 
