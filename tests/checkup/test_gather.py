@@ -3,11 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from bascule.checkup.gather import elsewhere, gather, parse_status
-from bascule.checkup.machine import AGENT, GATEWAY
+from bascule.checkup.gather import _delegations, _names, elsewhere, gather, parse_status
+from bascule.checkup.machine import AGENT, GATEWAY, Delegation
+from bascule.checkup.ownership import Who
 from bascule.core.ids import AgentId
 from bascule.host import accounts
 from bascule.host.accounts import Accounts
+from bascule.host.people import Tables, parse
 
 BASE = 1_999_100_000
 
@@ -72,3 +74,15 @@ def test_every_set_of_capabilities_is_kept_apart():
 )
 def test_accounts_from_elsewhere_are_named(text, sources):
     assert elsewhere(text) == sources
+
+
+RANGE = "bascule-agents:5000:10\nmallory:5000:10\n"
+
+
+def test_the_installations_own_line_is_nobodys_to_use():
+    def found(passwd: str) -> list[Delegation]:
+        tables: Tables = parse(passwd, "")
+        return list(_delegations(RANGE, _names(Who(frozenset(), BASE, {}, tables))))
+
+    assert found("") == [Delegation("mallory", 5000, 10)]
+    assert Delegation("bascule-agents", 5000, 10) in found("bascule-agents:x:77:77::/:/bin/sh\n")

@@ -19,6 +19,7 @@ from bascule.checkup.ownership import Way, Who
 from bascule.core.errors import BasculeError
 from bascule.core.rights import Account
 from bascule.host import accounts
+from bascule.host.install_plan import AGENTS as RESERVED
 from bascule.host.people import read_text
 from bascule.host.rights import describe
 from bascule.host.sudoers import Sudoers
@@ -85,8 +86,9 @@ def gather(home: Path, pid: int | None = None, users: tuple[str, ...] = ()) -> M
 
 
 def _names(who: Who) -> frozenset[str]:
-    """Names in ``/etc/subuid`` whose ranges are the gateway's to use."""
-    return frozenset({str(who.gateway), *(person.name for person in who.tables.people_of(who.gateway))})
+    """Names in ``/etc/subuid`` whose ranges are the gateway's to use, or nobody's: the installation reserves one so."""
+    nobodys = {RESERVED} - {person.name for person in who.tables.people}
+    return frozenset({str(who.gateway), *(person.name for person in who.tables.people_of(who.gateway)), *nobodys})
 
 
 def _subject(role: str, called: str, uid: int, who: Who, rules: Sudoers) -> Subject:
