@@ -318,3 +318,25 @@ def test_boxes_of_another_backend_are_not_used_with_a_warden_that_was_told_of_th
         return codes
 
     assert within(ground, body) == ["bare_host_differs"] * 3
+
+
+def test_what_lies_below_a_closed_directory_is_given_as_in_a_box(outside: Path) -> None:
+    """As ``/root`` is: the way to the home, to a listed program and to a granted file leads through it."""
+    closed = outside / "closed"
+    closed.mkdir(0o700)
+    shutil.copy("/usr/bin/id", closed / "listed")
+    for name in ("granted", "other"):
+        (closed / name).write_text(name)
+    with grounded(closed / "home", "host") as made:
+        note = made.root() / "notes.md"
+        note.write_text("needle")
+        note.chmod(0o644)
+        owner = made.uids[ONE]
+        control = ["/usr/bin/cat", str(closed / "other")]
+        assert subprocess.run(control, user=owner, group=owner, capture_output=True, check=False).returncode != 0
+        assert within(made, lambda boxed: boxed.run("cat", str(note))).stdout == b"needle"
+        assert int(within(made, lambda boxed: boxed.run(str(closed / "listed"), "-u")).stdout) == owner
+        granted = str(closed / "granted")
+        assert within(made, lambda boxed: boxed.run("cat", granted, mounts=(Mount(granted),))).stdout == b"granted"
+        found = within(made, lambda boxed: boxed.run("find", str(closed), "-maxdepth", "1"))
+        assert found.stdout.decode().split() == [str(closed), str(closed / "home")]

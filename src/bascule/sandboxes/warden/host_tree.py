@@ -108,7 +108,7 @@ def beneath(stage: Stage, config: WardenConfig, *, writable: bool) -> Stage:
         links={**{place: stage.links[place] for place in stage.links if is_within(place, "/dev")}, **links},
         files={place: text for place, text in stage.files.items() if is_within(place, BOX_ROOT)},
         scratches=scratches,
-        covers=_covers((config.home, *config.protected, config.engine)),
+        covers=_covers((config.home, *config.protected, config.engine), [bind.target for bind in lean]),
     )
 
 
@@ -126,11 +126,17 @@ def _top(*, writable: bool) -> tuple[list[Bind], dict[str, str]]:
     return binds, links
 
 
-def _covers(protected: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Return what is to be covered, outermost places only, with what stands there now."""
+def _covers(protected: Iterable[str], given: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Return what is to be covered, outermost places only, with what stands there now.
+
+    Args:
+        protected: what no program is to see.
+        given: places of what it is given; the way to them must be open to it.
+    """
     try:
         mounts = parse_mounts(_MOUNTS.read_text("utf-8", "surrogateescape"))
         found = dict(_identified(dict.fromkeys(os.path.realpath(path) for path in protected), mounts))
+        found |= _closed(given)
     except OSError as error:
         what = f"what protects the home on the bare host cannot be looked at: {error}"
         raise Unavailable("bare_host_cover", what[:300]) from None
@@ -150,6 +156,28 @@ def _identified(protected: Iterable[str], mounts: tuple[MountedAt, ...]) -> Iter
                 continue
             seen = os.lstat(place)
             yield place, (seen.st_dev, seen.st_ino)
+
+
+def _closed(given: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Return the outermost directories above some places that not everybody may pass, such as ``/root``.
+
+    Covered, they hold the way to what was given and nothing else, as a box would; what they hold was closed anyway.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    known: dict[str, bool] = {}
+    for place in given:
+        if any(is_within(place, own) for own in (*_OWN, _SECOND_SCRATCH)):
+            continue
+        parts = place.split("/")[1:-1]
+        for depth in range(1, len(parts) + 1):
+            above = "/" + "/".join(parts[:depth])
+            if above not in known:
+                known[above] = os.path.isdir(above) and not os.lstat(above).st_mode & 0o001
+            if known[above]:
+                seen = os.lstat(above)
+                found[above] = (seen.st_dev, seen.st_ino)
+                break
+    return found
 
 
 def _mount_of(path: str) -> int:
