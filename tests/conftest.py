@@ -7,7 +7,9 @@ because the machine was busy.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +17,18 @@ from hypothesis import HealthCheck, settings
 # How long an example took is the machine's doing; in CI the profile of that name says so too, and is kept otherwise.
 settings.register_profile("house", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+
+@pytest.fixture
+def passable() -> Iterator[Path]:
+    """A directory of the test's own that every account may pass to.
+
+    ``tmp_path`` lies in one that all tests share and pytest closes at each start: whoever opens it for a while gives
+    the gateways of other tests a view of the machine that does not last.
+    """
+    with tempfile.TemporaryDirectory(prefix="bascule-passable-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made).resolve()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -22,15 +22,8 @@ def look(place, *subjects):
     return look_below((str(place),), subjects or (SUBJECT,), Tables())
 
 
-def opened(tmp_path):
-    for folder in (tmp_path, *tmp_path.parents):
-        if str(folder) != "/" and folder.stat().st_uid == os.geteuid():
-            folder.chmod(folder.stat().st_mode | 0o011)
-    return tmp_path
-
-
-def test_files_that_raise_are_found_with_who_may_start_them(tmp_path):
-    place = opened(tmp_path)
+def test_files_that_raise_are_found_with_who_may_start_them(passable):
+    place = passable
     program(place / "a/su", 0o4755)
     program(place / "a/group", 0o2755)
     program(place / "a/closed", 0o4750)
@@ -50,8 +43,8 @@ def test_files_that_raise_are_found_with_who_may_start_them(tmp_path):
     assert found["su"].reached == ("agent main",)
 
 
-def test_a_changed_file_has_another_identity(tmp_path):
-    place = opened(tmp_path)
+def test_a_changed_file_has_another_identity(passable):
+    place = passable
     path = program(place / "su", 0o4755)
     [before] = look(place).found
     path.write_text("xy")
@@ -60,8 +53,8 @@ def test_a_changed_file_has_another_identity(tmp_path):
     assert before.identity != after.identity
 
 
-def test_what_nobody_of_ours_could_pass_is_left_alone_and_what_one_could_is_not(tmp_path):
-    place = opened(tmp_path)
+def test_what_nobody_of_ours_could_pass_is_left_alone_and_what_one_could_is_not(passable):
+    place = passable
     program(place / "shut/su", 0o4755)
     (place / "shut").chmod(0o700)
     assert look(place).found == []
