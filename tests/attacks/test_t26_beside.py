@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.attacks.probing import BACKENDS, BESIDE, READING, WRITING, inside, list_probe, outside
-from tests.living import Living, content, living
+from tests.attacks.probing import BESIDE, READING, WRITING, inside, list_probe, outside
+from tests.attacks.rootless import MODES, in_mode
+from tests.living import Living, content
 
 pytestmark = pytest.mark.live
 
@@ -30,12 +31,12 @@ STARVING = {
 ENTERING = {"memory", "environment", "streams", "root", "score", "pause", "end", "trace"}
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=MODES)
 def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
     def prepare(made: Living) -> None:
         list_probe(made, program=BESIDE)
 
-    with living(tmp_path_factory.mktemp("t26") / "home", prepare, request.param) as made:
+    with in_mode(tmp_path_factory.mktemp("t26"), request.param, prepare) as made:
         yield made
 
 
