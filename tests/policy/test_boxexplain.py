@@ -124,3 +124,21 @@ def test_the_filters_of_system_calls_are_named(own: Any, value: str) -> None:
     found = facts(own)["system calls"]
     assert (found.value, found.key) == (value, "agents.list[0].sandbox.docker.seccompProfile")
     assert bool(found.where) is ("docker" in own)
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ("/h/agents/a", "/h/agents/a"),
+        ("agents", "/h/agents/a"),
+        ("/srv/boxes", "/h/agents/a (the file says /srv/boxes, which is not heeded: nothing is moved)"),
+    ],
+)
+def test_the_directory_is_said_and_whether_the_file_names_it(said: str, value: str) -> None:
+    found = facts({"workspaceRoot": said})["directory"]
+    assert (found.value, found.key) == (value, "agents.list[0].sandbox.workspaceRoot")
+
+
+def test_a_mode_that_would_free_the_main_session_is_said_not_to() -> None:
+    assert facts({"mode": "non-main"})["mode"].value.startswith("non-main, carried as all: for the main session too")
+    assert facts({"mode": "all"})["mode"].value.startswith("all: the sandbox ceiling")

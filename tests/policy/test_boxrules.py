@@ -163,6 +163,8 @@ def test_a_single_uid_is_allowed_by_a_key_that_says_unsafe(said: Any, allowed: b
 
 
 def test_a_workspace_root_elsewhere_is_not_believed_in() -> None:
-    for said, odd in (("/h/agents/a/", False), ("/Users/bruba/agents/a", True)):
+    right = ("/h/agents/a/", "/h/agents", "agents/a", "./agents/")
+    wrong = ("/Users/bruba/agents/a", "/h", "/h/agents/b", "agents/a/workspace", "agents/../..", "~/agents/a")
+    for said, odd in (*((said, False) for said in right), *((said, True) for said in wrong)):
         found = checks({"agents": {"list": [{"id": "a", "sandbox": {"workspaceRoot": said}}]}})
         assert ("sandbox.workspace_root" in found) is odd

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bascule.core.paths import BOX_ROOT, OWN_DIRECTORIES
 from bascule.core.policy import AgentPolicy, Backend
+from bascule.policy.boxrules import names_directory
 from bascule.policy.egressrules import EVERY_PUBLIC_HOST
 from bascule.policy.explain import explain_network
 from bascule.policy.json5 import Document, Path, Value, dotted
@@ -103,6 +104,7 @@ def explain_box(agent: AgentPolicy, document: Document, image_id: str) -> tuple[
         scope = "one container for every session" if box.docker.per_session else "one container for the agent"
         found.append(fact("scope", scope, "scope", "perSession"))
     found += [
+        _directory(agent, keys, own),
         fact("workspace", _workspace(box.workspace_access), "workspaceAccess"),
         *_network(agent, keys, own),
         *_limits(agent, keys, own),
@@ -135,6 +137,14 @@ _BARE_HOST = (
 )
 
 
+def _directory(agent: AgentPolicy, keys: Keys, own: str) -> Fact:
+    key, where = keys.first((f"{own}.workspaceRoot", f"{DEFAULTS}.workspaceRoot"))
+    root, said = agent.layout.agent_root, keys.value(key)
+    if isinstance(said, str) and not names_directory(said, root):
+        root = f"{root} (the file says {said}, which is not heeded: nothing is moved)"
+    return Fact("directory", root, key, where)
+
+
 def _workspace(access: str) -> str:
     return "none: nothing of its directory" if access == "none" else f"{access} for {', '.join(OWN_DIRECTORIES)}"
 
@@ -162,7 +172,8 @@ def _mode(keys: Keys, own: str) -> Fact:
     said = keys.value(key)
     if said in (None, "off"):
         return Fact("mode", "off: the sandbox ceiling of tools does not hold; the boxes stay", key, where)
-    return Fact("mode", f"{said}: the sandbox ceiling of tools holds (tools.sandbox.tools)", key, where)
+    carried = ", carried as all: for the main session too" if said == "non-main" else ":"
+    return Fact("mode", f"{said}{carried} the sandbox ceiling of tools holds (tools.sandbox.tools)", key, where)
 
 
 def _network(agent: AgentPolicy, keys: Keys, own: str) -> tuple[Fact, ...]:

@@ -142,19 +142,32 @@ def _docker(box: Sandbox) -> DockerPolicy:
 
 def _mode(box: Sandbox, agent: str) -> Iterator[Finding]:
     if box.mode == "non-main":
-        detail = f"{agent}: mode non-main is carried as all: the main session gets the same boxes as the others"
-        yield Finding("sandbox.mode_non_main", Severity.INFO, detail, "set sandbox.mode to all, or to off")
+        detail = f"{agent}: mode non-main is carried as all: the main session has the boxes and the tools of the others"
+        remedy = "name what the main session needs in tools.sandbox.tools, or set sandbox.mode to off"
+        yield Finding("sandbox.mode_non_main", Severity.INFO, detail, remedy)
     if box.mode in ("all", "non-main") and box.backend is None:
         detail = f"{agent}: sandbox.backend is not said, so its boxes are bubblewrap's; mode itself chooses no backend"
         yield Finding("sandbox.backend_unsaid", Severity.INFO, detail, "set sandbox.backend to docker or bubblewrap")
 
 
 def workspace_root(box: Sandbox, agent: str, root: str) -> Iterator[Finding]:
-    """Yield what ``workspaceRoot`` does not do: it names the agent's directory, and nothing moves there."""
+    """Yield what ``workspaceRoot`` does not do: it names where the agent's directory is, and nothing moves there."""
     said = box.workspace_root
-    if said is not None and normal(said) != root:
+    if said is not None and not names_directory(said, root):
         detail = f"{agent}: sandbox.workspaceRoot names {said[:120]}, and the agent's directory is {root}"
         yield Finding("sandbox.workspace_root", Severity.WARN, detail, f"write {root}, or remove it")
+
+
+def names_directory(said: str, root: str) -> bool:
+    """True if ``workspaceRoot`` names an agent's directory, or the one that holds the agents', as OpenClaw means it.
+
+    Args:
+        said: the value, absolute or relative to the home.
+        root: the agent's directory, ``HOME/agents/ID``.
+    """
+    parent = root.rpartition("/")[0]
+    plain = normal(said if said.startswith("/") else f"{parent.rpartition('/')[0]}/{said}")
+    return plain in (root, parent)
 
 
 _OF_A_BOX = {"image": "image", "read_only_root": "readOnlyRoot"}
