@@ -69,10 +69,14 @@ class Living:
     def start(self, **environment: str) -> None:
         """Start the gateway and connect to it."""
         done = verb(self.home, "gateway", "start", **environment)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stderr + self._end_of_log()
         connection = place.dial(self.home)
         assert connection is not None
         self._client = Client(connection, lambda: None)
+
+    def _end_of_log(self) -> str:
+        log = self.home / "logs" / "gateway.log"
+        return log.read_text()[-3000:] if log.exists() else ""
 
     def stop(self) -> None:
         """Stop the gateway, if it runs."""
