@@ -36,6 +36,8 @@ CONTAIN = {
     "digest": "a" * 64,
     **DATA,
     **MORE,
+    "bridge": False,
+    "dns": ["9.9.9.9"],
 }
 SEEDS: list[dict[str, Any]] = [
     {"id": 1, "op": "start", **DATA}, {"id": 1, **CONTAIN}, {"id": 1, "op": "discharge", "agent": ONE, "place": "0" * 32},

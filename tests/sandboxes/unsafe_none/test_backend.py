@@ -86,7 +86,7 @@ def test_without_an_account_of_its_own_there_is_no_bare_host() -> None:
 @pytest.mark.parametrize("backend", list(Backend))
 @pytest.mark.parametrize("on_host", [True, False])
 def test_what_the_warden_was_told_must_be_what_policy_says(backend: Backend, on_host: bool) -> None:
-    measured = Measurement(7, 0, 2, True, (), 1, 1, "", on_host)
+    measured = Measurement(7, 0, 2, True, (), 1, 1, 1000, "", on_host)
     if on_host is (backend is Backend.UNSAFE_NONE):
         check_ground(ONE, measured, backend)
         return
