@@ -168,7 +168,10 @@ def listing() -> dict[str, str]:
                 found[str(path)] = f"{seen.st_mode:o} {seen.st_uid} {seen.st_gid} {said}"
     for table in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid"):
         found[f"table {table}"] = Path("/etc", table).read_text() if Path("/etc", table).exists() else ""
-    found["units"] = run("systemctl", "list-unit-files", "--no-legend", "--no-pager").stdout
+    units = run("systemctl", "list-unit-files", "--no-legend", "--no-pager")
+    while units.returncode:  # a slow machine's bus times out
+        units = run("systemctl", "list-unit-files", "--no-legend", "--no-pager")
+    found["units"] = units.stdout
     return found
 
 
