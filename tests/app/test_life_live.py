@@ -141,10 +141,12 @@ def test_what_a_crash_left_goes_at_the_next_start_and_another_homes_stays(house:
     stranger, _ = engine.create(f"bascule-stranger-{os.getpid()}", {**body, "Labels": labels})
     try:
         house.client.close()
-        for pid in processes_of(house.home):
-            with suppress(ProcessLookupError):
-                if pid != found["State"]["Pid"]:
-                    os.kill(pid, signal.SIGKILL)
+        # Stopped first, so that no one of them is left to clear up after another.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in processes_of(house.home):
+                with suppress(ProcessLookupError):
+                    if pid != found["State"]["Pid"]:
+                        os.kill(pid, number)
         until(lambda: set(processes_of(house.home)) <= {found["State"]["Pid"], *_inside(found["State"]["Pid"])})
         assert daemon.containers(house.home) == [own], "the attack works: it outlives its gateway"
         house.start()

@@ -18,10 +18,6 @@ HOME = Path("/var/lib/bascule")
 KEPT = Path("/var/tmp/trial.json")
 UNIT = Path("/sys/fs/cgroup/system.slice/bascule.service")
 AGENTS = ("files", "web", "boxed")
-HAS_LANDLOCK_3 = tuple(int(word) for word in re.findall(r"\d+", os.uname().release)[:2]) >= (6, 2)
-"""Programs in a container are kept apart by Landlock ABI 3, which Debian 12's first kernel has not."""
-
-IN_DOCKER = ("boxed",) if HAS_LANDLOCK_3 else ()
 MEMORY, PIDS, CPUS = 64 << 20, 24, 500
 """What the policy gives each box: bytes, processes, thousandths of processors."""
 

@@ -97,6 +97,13 @@ def running(home: Path) -> Client | None:
     return None if connection is None else Client(connection, lambda: None)
 
 
+def _listens(home: Path) -> bool:
+    connection = place.dial(home)
+    if connection is not None:
+        connection.close()
+    return connection is not None
+
+
 def _held(home: Path) -> Unavailable:
     found = place.holder(home)
     who = f"{found.kind} with pid {found.process.pid}" if found else "another process"
@@ -209,7 +216,8 @@ def _lock_for_gateway(home: Path) -> Lock:
     deadline = time.monotonic() + LOCK_SECONDS
     while (lock := place.take_lock(home)) is None:
         found = place.holder(home)
-        if found is not None and found.kind == "gateway" and found.process.alive:
+        # One that was killed keeps the home until its boxes are ended, but nobody listens any more.
+        if found is not None and found.kind == "gateway" and found.process.alive and _listens(home):
             pid = found.process.pid
             raise NotPermitted("gateway_running", f"a gateway with pid {pid} already runs for {home}")
         if time.monotonic() > deadline:

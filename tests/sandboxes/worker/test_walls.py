@@ -27,8 +27,12 @@ victim = os.open(root + "/w/file", os.O_RDWR)
 rules = [(os.open(root, os.O_PATH), walls.READING), (inside, walls.WRITING)]
 if which != "none":
     walls.drop_privileges()
-if which in ("landlock", "both"):
+if which in ("old", "uncut"):
+    walls.landlock_abi = lambda: 2
+if which in ("landlock", "both", "old", "uncut"):
     walls.restrict_files(rules)
+if which == "uncut":
+    walls.install_filter(walls.uncut_program(os.uname().machine))
 if which in ("seccomp", "both"):
     walls.filter_system_calls()
 try:
@@ -82,6 +86,25 @@ BY_LANDLOCK = {
     "connect": "socket.socket().connect(('127.0.0.1', 9))",
 }
 
+CUTTING = {
+    "by path": ("os.truncate(root + '/ro', 0)", EACCES),
+    "opened for reading": ("os.open(root + '/ro', os.O_RDONLY | os.O_TRUNC)", EACCES),
+    "opened for nothing": ("os.open(root + '/ro', 3 | os.O_TRUNC)", EACCES),
+    "made or opened": ("os.open(root + '/ro', os.O_RDONLY | os.O_TRUNC | os.O_CREAT, 0o600)", EACCES),
+    "by the newest call": ("walls.openat2(-100, os.fsencode(root) + b'/ro', os.O_RDONLY | os.O_TRUNC, resolve=0)", 38),
+    **(
+        {"by the oldest call": ("raw(libc.syscall(2, os.fsencode(root) + b'/ro', os.O_TRUNC))", EACCES)}
+        if os.uname().machine == "x86_64"
+        else {}
+    ),
+}
+
+UNCUT = (
+    "os.read(os.open(root + '/ro', os.O_RDONLY), 1); os.close(os.open(root + '/w/file', os.O_WRONLY | os.O_TRUNC)); "
+    "os.close(os.open(root + '/w/file', os.O_RDWR | os.O_TRUNC)); os.ftruncate(victim, 0); os.listdir(root); "
+    "os.close(os.open(root + '/w/new', os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)); libc.creat(os.fsencode(root) + b'/w/n', 0o600)"
+)
+
 INSIDE = (
     "fd = walls.openat2(inside, b'file', os.O_RDONLY); os.read(fd, 1); os.close(fd); "
     "os.mkdir(b'd', dir_fd=inside); os.rmdir(b'd', dir_fd=inside); "
@@ -92,7 +115,8 @@ INSIDE = (
 )
 
 
-def attempt(act: str, which: str) -> str:
+def attempt(act: str, which: str, left: str | None = None) -> str:
+    """Return what came of an act; ``left`` is what must stand in the file that may only be read afterwards."""
     with place() as root:
         for name in ("ro", "w/file"):
             with open(f"{root}/{name}", "w") as file:
@@ -105,6 +129,9 @@ def attempt(act: str, which: str) -> str:
             check=False,
         )
         assert run.stderr == ""
+        if left is not None:
+            with open(f"{root}/ro") as file:
+                assert file.read() == left
         return run.stdout.strip()
 
 
@@ -119,6 +146,17 @@ def test_landlock_refuses_what_works_without_it(name):
     without = attempt(BY_LANDLOCK[name], "none")
     assert without in {"done", "", "111"}, "the act does not work even without the wall"
     assert attempt(BY_LANDLOCK[name], "landlock") == str(EACCES)
+
+
+@pytest.mark.parametrize("name", CUTTING)
+def test_what_an_old_landlock_lets_be_cut_short_the_filter_refuses(name):
+    act, errno = CUTTING[name]
+    assert attempt(act, "old", left="") == "done", "the act does not work even without the wall"
+    assert attempt(act, "uncut", left="x") == str(errno)
+
+
+def test_the_filter_beside_an_old_landlock_lets_a_program_work():
+    assert attempt(UNCUT, "uncut", left="x") == "done"
 
 
 @pytest.mark.parametrize("which", ["none", "landlock", "seccomp", "both"])

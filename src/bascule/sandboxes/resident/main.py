@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 SCRATCHES = ("/tmp", "/dev/shm")  # noqa: S108 -- the container's own
-LEAST_LANDLOCK = 3
-"""Linux 6.2: from here on a file that may only be read cannot be cut short either."""
+LEAST_LANDLOCK = 1
+"""Linux 5.13. Before ABI 3 a filter of system calls sees to it that what may only be read is not cut short either."""
 
 _MOST_FILES = 8
 _MOST_PROGRAMS = 16

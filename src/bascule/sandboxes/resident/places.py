@@ -117,7 +117,11 @@ class Places:
             _allow(found, path, _DEVICE)
         for path in (*_FILES, *(_NAMES if order["bridge"] else ())):
             _allow(found, path, walls.READ_FILE)
-        known = (1 << 13) - 1 | (walls.REFER if landlock >= 2 else 0) | (walls.TRUNCATE if landlock >= 3 else 0)
+        known = (
+            (1 << 13) - 1
+            | (walls.REFER if landlock >= 2 else 0)
+            | (walls.TRUNCATE if landlock >= walls.TRUNCATE_SINCE else 0)
+        )
         return {path: rights & known for path, rights in found.items()}
 
     def _add(self, path: str, found: dict[str, int]) -> None:

@@ -92,7 +92,7 @@ def _become(order: dict[str, Any], rights: dict[str, int], files: list[int], rep
         os.umask(0o022)
         report = _place(files, report)
         _limit(order["limits"])
-        walls.restrict_files(open_rules(rights), order["port"], connects=order["bridge"])
+        landlock = walls.restrict_files(open_rules(rights), order["port"], connects=order["bridge"])
         os.chdir("/workspace")
         bundle = certificates(order)
         environment = {**({"SSL_CERT_FILE": bundle} if bundle else {}), **order["environment"]}
@@ -100,6 +100,8 @@ def _become(order: dict[str, Any], rights: dict[str, int], files: list[int], rep
         if len(files) > 3:
             os.read(_BEYOND - 1, 1)
             os.close(_BEYOND - 1)
+        if landlock < walls.TRUNCATE_SINCE:
+            walls.install_filter(walls.uncut_program(os.uname().machine))
         walls.install_filter(bytes.fromhex(order["filter"]))
         os.execve(order["program"], order["argv"], environment)  # noqa: S606 -- the words are a list as judged
     except BaseException as error:  # noqa: BLE001 -- nothing of a half-made program may go on

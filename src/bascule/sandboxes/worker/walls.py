@@ -81,8 +81,13 @@ MMAP, MPROTECT, FCNTL = (9, 222), (10, 226), (72, 25)
 FCNTL_COMMANDS = (1, 2, 3, 1030)
 """F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC: what listing a directory by descriptor needs."""
 
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_ALLOW, _EPERM, _KILL = 0x7FFF0000, 0x00050001, 0x80000000
+TRUNCATE_SINCE = 3
+"""Landlock ABI (Linux 6.2) from which on it can refuse that a file is cut short."""
+
+TRUNCATE_CALL, OPEN_CALL, OPENAT_CALL = {"x86_64": 76, "aarch64": 45}, {"x86_64": 2}, {"x86_64": 257, "aarch64": 56}
+
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+_ALLOW, _EPERM, _EACCES, _ENOSYS, _KILL = 0x7FFF0000, 0x00050001, 0x0005000D, 0x00050026, 0x80000000
 
 
 def openat2(directory: int, path: bytes, flags: int, mode: int = 0, resolve: int = CONFINED) -> int:
@@ -219,6 +224,33 @@ def seccomp_program(machine: str) -> bytes:
 
 def _step(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return struct.pack("=HBBI", operation, if_true, if_false, value)
+
+
+def uncut_program(machine: str) -> bytes:
+    """Return a filter under which no file is cut short that is not opened for writing, which Landlock can refuse.
+
+    For kernels whose Landlock knows no :data:`TRUNCATE`: there opening with ``O_TRUNC`` needs no right to write
+    (``landlock(7)``). ``openat2``, whose flags no filter can see, answers "not implemented". Another architecture's
+    calls are left to the filter beside this one.
+
+    Raises:
+        KeyError: no numbers for this machine.
+    """
+    code = [_step(_LOAD, 0), _step(_EQUAL, TRUNCATE_CALL[machine], 0, 1), _step(_RETURN, _EACCES)]
+    code += [_step(_EQUAL, OPENAT2, 0, 1), _step(_RETURN, _ENOSYS)]
+    for numbers, flags in ((OPEN_CALL, 24), (OPENAT_CALL, 32)):  # where the argument with the flags is
+        if machine not in numbers:
+            continue
+        test = [
+            _step(_LOAD, flags),
+            _step(_ANY_BIT, os.O_TRUNC, 1, 0),
+            _step(_RETURN, _ALLOW),
+            _step(_AND, os.O_ACCMODE),
+        ]
+        # Any other mode, 3 among them, is no opening for writing to Landlock.
+        test += [_step(_EQUAL, os.O_WRONLY, 1, 0), _step(_EQUAL, os.O_RDWR, 0, 1), _step(_RETURN, _ALLOW)]
+        code += [_step(_EQUAL, numbers[machine], 0, len(test) + 1), *test, _step(_RETURN, _EACCES)]
+    return b"".join([*code, _step(_RETURN, _ALLOW)])
 
 
 def filter_system_calls() -> None:
