@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bascule.core import plain as module
 from bascule.core.plain import plain_text
 
 
@@ -35,3 +37,18 @@ def test_nothing_hidden_is_left_and_doing_it_twice_changes_nothing(text: str) ->
     plain = plain_text(text)
     assert plain_text(plain) == plain
     assert all(letter in "\n\t" or unicodedata.category(letter)[0] != "C" for letter in plain)
+
+
+def test_each_character_is_looked_at_once_however_often_it_stands_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = Counter[str]()
+
+    class Counting:
+        @staticmethod
+        def category(character: str) -> str:
+            looked[character] += 1
+            return unicodedata.category(character)
+
+    monkeypatch.setattr(module, "unicodedata", Counting)
+    letters = "".join(map(chr, range(0x4E00, 0x9000))) + "\u200b\u00a0"
+    assert plain_text(letters * 3) == (letters[:-2] + " ") * 3
+    assert set(looked.values()) == {1}

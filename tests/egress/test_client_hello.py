@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.egress.hellos import ECH, bare, extension, hello, records, sni
 
 from bascule.core.errors import Malformed
-from bascule.egress.client_hello import LONGEST, server_name
+from bascule.egress.client_hello import LONGEST, MOST_RECORDS, server_name
 
 
 def real_hello(host: str | None) -> bytes:
@@ -111,3 +111,11 @@ def test_a_changed_byte_never_names_another_host_unseen(at: int, value: int) -> 
     except Malformed:
         return
     assert found is None or found.encode() in bytes(whole).lower()
+
+
+def test_a_hello_in_more_records_than_anybody_needs() -> None:
+    content = hello(sni("example.org"), extension(0xFFF0, b"x" * 1000))
+    assert server_name(records(content, -(-len(content) // MOST_RECORDS))) == "example.org"
+    with pytest.raises(Malformed) as refused:
+        server_name(records(content, len(content) // (2 * MOST_RECORDS)))
+    assert refused.value.code == "tls_hello"

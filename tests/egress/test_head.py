@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.effort import enough
 
 from bascule.core.errors import Malformed
 from bascule.egress.head import Head, parse_head
@@ -93,3 +94,22 @@ def test_no_bytes_crash_it_and_nothing_smuggles_a_line(content: bytes) -> None:
         written = found.written()
         assert written.count(b"\r\n\r\n") == (found.address is not None)
         assert written.count(b"\n") == written.count(b"\r") == (len(found.headers) + 4 if written else 0)
+
+
+HOSTILE = """
+from bascule.core.errors import Malformed
+from bascule.egress.head import LONGEST, parse_head
+refused = 0
+for filler in 10 * (b" ", b"\\t", b"a: ", b"a", b":", b"%", b"[", b"a: \\r\\n", b"\\xff", b"%2e"):
+    for before in (b"", b"GET http://a.test/ HTTP/1.1\\r\\na:", b"GET http://a.test/", b"CONNECT ", b"GET http://"):
+        for end in (b"\\x01", b" ", b" HTTP/1.1"):
+            try:
+                parse_head((before + filler * LONGEST)[:LONGEST] + end, frozenset({"127.0.0.1", "::1"}))
+            except Malformed:
+                refused += 1
+assert refused > 1000, refused
+"""
+
+
+def test_no_head_keeps_the_gateway_busy() -> None:
+    assert enough(HOSTILE)

@@ -8,14 +8,12 @@ can read and that lie.
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
 
 from bascule.core.visible import HIDDEN
 
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
-@lru_cache(maxsize=4096)
 def _kept(character: str) -> str:
     if character in "\n\t":
         return character
@@ -30,4 +28,6 @@ def _kept(character: str) -> str:
 def plain_text(untrusted_text: str) -> str:
     """Return the text without invisible characters; line ends become newlines, and every blank an ordinary one."""
     text = untrusted_text.replace("\r\n", "\n").replace("\r", "\n")
-    return text if text.isascii() and text.isprintable() else "".join(map(_kept, text))
+    # Each character is looked at once, however often it stands there: a page may be millions of them long.
+    changed = {ord(character): kept for character in set(text) if (kept := _kept(character)) != character}
+    return text.translate(changed) if changed else text

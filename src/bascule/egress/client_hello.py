@@ -14,6 +14,10 @@ from bascule.core.errors import Malformed
 LONGEST: Final = 1 << 16
 """Bytes of a ClientHello, records and all; post-quantum key shares fit several times over."""
 
+MOST_RECORDS: Final = 128
+"""Records it may come in: one or two by the book, some dozens from what wants to slip past filters. All of them are
+read again whenever another piece has come, so each must be worth it."""
+
 _RECORD: Final = 5
 _LONGEST_RECORD: Final = 1 << 14
 _HANDSHAKE, _CLIENT_HELLO, _SERVER_NAME, _HOST_NAME = 22, 1, 0, 0
@@ -68,8 +72,8 @@ def _bad(problem: str) -> Malformed:
 
 def _message(received: bytes) -> bytes | None:
     """Return the ClientHello's body out of its records, None if more must come."""
-    at, message = 0, b""
-    while True:
+    at, message = 0, bytearray()
+    for _ in range(MOST_RECORDS):
         header = received[at : at + _RECORD]
         if (header and header[0] != _HANDSHAKE) or (len(header) > 1 and header[1] != 3):
             raise _bad("is no TLS handshake")
@@ -88,10 +92,11 @@ def _message(received: bytes) -> bytes | None:
             if len(message) > wanted:
                 raise _bad("has something behind it in its record")
             if len(message) == wanted:
-                return message[4:]
+                return bytes(message[4:])
         if len(received) < at + _RECORD + size:
             return None
         at += _RECORD + size
+    raise _bad(f"comes in more than {MOST_RECORDS} records")
 
 
 def _extensions(message: bytes) -> dict[int, bytes]:
