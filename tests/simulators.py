@@ -156,7 +156,7 @@ class Yard:
         self.requests.append(request)
         return self.answers.pop(0)
 
-    async def posture(self, agent, *, fresh=False):
+    async def posture(self, key, *, fresh=False):
         raise Unavailable("no_box", "there is no box")
 
     async def stop(self, agent):

@@ -5,9 +5,11 @@ import pytest
 from tests.builders import AGENT, LAYOUT, NOW, agent_policy, command, exec_call, file_call, policy
 from tests.simulators import Time
 
+from bascule.core.box import BoxKey
 from bascule.core.errors import Unavailable
 from bascule.core.facts import Enforcement
 from bascule.core.finding import Finding, Severity
+from bascule.core.ids import SessionKey
 from bascule.core.plan import Program, ProgramKind
 from bascule.core.policy import Backend, SandboxPolicy
 from bascule.core.posture import Posture
@@ -22,9 +24,11 @@ class Boxes:
         self.posture_now = posture
         self.asked = 0
         self.looked_again = 0
+        self.keys = []
 
-    async def posture(self, agent, *, fresh=False):
+    async def posture(self, key, *, fresh=False):
         self.asked += 1
+        self.keys.append(key)
         self.looked_again += fresh
         if self.posture_now is None:
             raise Unavailable("no_box", "it does not start")
@@ -78,6 +82,13 @@ def test_the_bare_host_is_in_force_where_policy_names_it_and_said_for_as_long():
     assert facts(made, rules).missing == NOT_BUILT
     assert ["bare host" in line for line in asyncio.run(made.tolerated(rules))] == [True]
     assert asyncio.run(made.tolerated(agent_policy())) == ()
+
+
+def test_a_call_asks_for_the_box_that_its_own_session_uses_next():
+    boxes = Boxes()
+    call = replace(file_call("memory/x"), session=SessionKey(f"agent:{AGENT}:other"))
+    asyncio.run(snapshots(boxes).snapshot(call, policy()))
+    assert boxes.keys == [BoxKey(AGENT, call.session)]
 
 
 def test_nothing_is_started_for_a_contained_agent():

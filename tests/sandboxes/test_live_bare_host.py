@@ -30,6 +30,7 @@ from tests.sandboxes.test_live_boxes import (
     test_writer_into_a_closed_pipe_is_ended_by_its_signal,
 )
 from tests.sandboxes.test_live_limits import (
+    test_a_sessions_first_question_makes_the_box_that_its_first_call_uses,
     test_boxes_end_with_gateway_and_with_warden,
     test_cpu_hog_is_bounded,
     test_dead_worker_is_replaced,
@@ -63,6 +64,7 @@ __all__ = [
     "test_a_box_changes_nothing_of_its_network",
     "test_a_killed_box_takes_its_tunnel_along_and_connects_no_more",
     "test_a_program_speaks_to_its_agents_proxy_and_is_told_where_it_is",
+    "test_a_sessions_first_question_makes_the_box_that_its_first_call_uses",
     "test_box_has_no_rights_and_its_own_uid",
     "test_changed_program_is_refused",
     "test_cpu_hog_is_bounded",
@@ -300,7 +302,7 @@ def test_a_gateway_that_names_it_and_a_warden_that_was_not_told_make_a_box(tmp_p
         bare = policies(boxed.ground.home, backend=Backend.UNSAFE_NONE)
         lying = Boxed(boxed.ground, boxed.client, UnsafeNoneBoxes(boxed.client, bare, boxed.ground.uids, 1))
         with pytest.raises(Unavailable) as refused:
-            await lying.boxes.posture(ONE)
+            await lying.boxes.posture(KEY)
         return (await lying.run("cat", canary)).stdout, refused.value.code
 
     with grounded(tmp_path / "home", "root") as made:
@@ -311,7 +313,7 @@ def test_boxes_of_another_backend_are_not_used_with_a_warden_that_was_told_of_th
     async def body(boxed: Boxed) -> list[str]:
         usual = BubblewrapBoxes(boxed.client, policies(ground.home), ground.uids, ground.gateway)
         codes = []
-        for trying in (usual.posture(ONE), usual.files(KEY), usual.text(ONE, b"<p>x", "utf-8")):
+        for trying in (usual.posture(KEY), usual.files(KEY), usual.text(ONE, b"<p>x", "utf-8")):
             with pytest.raises(Unavailable) as refused:
                 await trying
             codes.append(refused.value.code)

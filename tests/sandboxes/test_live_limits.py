@@ -16,7 +16,7 @@ from tests.sandboxes.boxed import KEY, ONE, TWO, Boxed, Ground, grounded, within
 from bascule.core.box import BoxKey
 from bascule.core.confinement import Limits
 from bascule.core.errors import BasculeError, Unavailable
-from bascule.core.ids import cli_session
+from bascule.core.ids import SessionKey, cli_session
 
 pytestmark = pytest.mark.live
 if os.geteuid() != 0:
@@ -111,7 +111,7 @@ def test_worker_reads_writes_and_shows_its_posture(ground: Ground) -> None:
         files = await boxed.boxes.files(KEY)
         assert (await files.read("/workspace/notes.md", offset=0, limit=100)).content == b"needle\n"
         await files.write("/workspace/workspace/made.md", b"made", append=False)
-        posture = await boxed.boxes.posture(ONE)
+        posture = await boxed.boxes.posture(KEY)
         assert posture.problems == ()
         assert (posture.kernel_uid, posture.canary_denied) == (boxed.ground.uids[ONE], True)
         assert await boxed.boxes.files(KEY) is files
@@ -120,6 +120,20 @@ def test_worker_reads_writes_and_shows_its_posture(ground: Ground) -> None:
     made = ground.root() / "workspace" / "made.md"
     assert (made.read_bytes(), made.stat().st_uid) == (b"made", ground.uids[ONE])
     made.unlink()
+
+
+def test_a_sessions_first_question_makes_the_box_that_its_first_call_uses(ground: Ground) -> None:
+    first = BoxKey(ONE, SessionKey("agent:one:first"))
+
+    async def body(boxed: Boxed) -> tuple[int, int]:
+        await boxed.boxes.stop(ONE)
+        await boxed.boxes.posture(first)
+        asked = len(await boxed.boxes.standing())
+        await boxed.boxes.files(first)
+        await boxed.boxes.posture(KEY)
+        return asked, len(await boxed.boxes.standing())
+
+    assert within(ground, body) == (1, 1)
 
 
 def test_stop_ends_one_agents_boxes_and_no_others(ground: Ground) -> None:

@@ -76,6 +76,7 @@ def test_one_sessions_container_ends_alone(ground: Ground) -> None:
 
     async def body(boxed: Boxed) -> tuple[set[str], set[str]]:
         configure(boxed, per_session=True)
+        await boxed.boxes.posture(other)
         await boxed.boxes.files(other)
         kept = set(daemon.containers(ground.home))
         await boxed.boxes.files(KEY)

@@ -54,7 +54,7 @@ def busy_processes(uid: int) -> list[Path]:
 def test_the_limit_is_read_back(ground: Ground) -> None:
     async def body(boxed: Boxed) -> int:
         await boxed.boxes.files(KEY)
-        return (await boxed.boxes.posture(ONE)).cpus_limit
+        return (await boxed.boxes.posture(KEY)).cpus_limit
 
     has_controller = ground.mode != "rootless"
     assert within(ground, body) == (SandboxPolicy().limits.cpus if has_controller else 0)

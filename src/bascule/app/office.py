@@ -217,11 +217,11 @@ class Office(Answering, Doorkeeping):
     async def sandbox_probe(self, *, agent: str, session: str | None) -> ProbeBody:
         """See the protocol."""
         rules = self._to.rules(agent)
-        key = None if session is None else BoxKey(rules.id, parse_session_key(session, rules.id))
+        key = cli_session(rules.id) if session is None else parse_session_key(session, rules.id)
         try:
-            if key is not None:
-                await self._to.boxes.files(key)
-            return portraits.probe(rules, await self._to.snapshots.posture(rules, fresh=True))
+            if session is not None:
+                await self._to.boxes.files(BoxKey(rules.id, key))
+            return portraits.probe(rules, await self._to.snapshots.posture(rules, key, fresh=True))
         except BasculeError as error:
             check = CheckBody(id=error.code, ok=False, detail=error.message, remedy=error.remedy)
             return ProbeBody(agent=rules.id, backend=rules.sandbox.backend.value, ok=False, checks=[check])

@@ -83,11 +83,11 @@ class Boxes(Protocol):
             Unavailable: a box could not be made; nothing ran.
         """
 
-    async def posture(self, agent: AgentId, *, fresh: bool = False) -> Posture:
-        """Return the self-test of the agent's boxes, starting one if none runs.
+    async def posture(self, key: BoxKey, *, fresh: bool = False) -> Posture:
+        """Return the self-test of the session's box, else of the agent's newest; if none runs, start the session's.
 
         Args:
-            agent: whose.
+            key: whose, and which session uses the box next.
             fresh: look again from outside, instead of remembering what was seen when the box started.
 
         Raises:

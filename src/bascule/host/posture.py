@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from bascule.core.box import BoxKey
 from bascule.core.call import Call
 from bascule.core.errors import BasculeError
 from bascule.core.facts import Enforcement, Facts, Usage
 from bascule.core.finding import Finding, Severity
-from bascule.core.ids import AgentId
+from bascule.core.ids import AgentId, SessionKey, cli_session
 from bascule.core.paths import is_within
 from bascule.core.policy import AgentPolicy, Policy
 from bascule.core.ports import Boxes, Clock
@@ -95,13 +96,13 @@ class Snapshots:
         missing, unsafe = NOT_BUILT | self._without_proxy(call.agent), ""
         if not contained:
             # What belongs to whom in tools/ may have changed since the box started, so those who use it look again.
-            lacking, unsafe = await self._shown(rules, fresh=_uses_tools(call, rules))
+            lacking, unsafe = await self._shown(rules, call.session, fresh=_uses_tools(call, rules))
             missing |= lacking
         return Facts(now, contained, self._lookups.lock_problem(), missing, self._usage(call.agent, now), unsafe)
 
     async def missing(self, rules: AgentPolicy) -> dict[Enforcement, str]:
         """Return the enforcements an agent's boxes do not have, with the reason; empty if all are in force."""
-        shown, _ = await self._shown(rules, fresh=True)
+        shown, _ = await self._shown(rules, cli_session(rules.id), fresh=True)
         return shown if rules.sandbox.network == "none" else shown | self._without_proxy(rules.id)
 
     def _without_proxy(self, agent: AgentId) -> dict[Enforcement, str]:
@@ -112,7 +113,7 @@ class Snapshots:
     async def tolerated(self, rules: AgentPolicy) -> tuple[str, ...]:
         """Return what policy tolerates by name: no account of its own, the bare host, a raw bridge; one line each."""
         try:
-            posture = await self.posture(rules, fresh=False)
+            posture = await self.posture(rules, cli_session(rules.id), fresh=False)
         except BasculeError:
             return ()  # then nothing is in force, and that is said
         found = [(of, finding) for of, check in self._checks.items() for finding in check(posture, rules)]
@@ -122,20 +123,22 @@ class Snapshots:
             if finding.severity is Severity.WARN and (of in OF_ACCOUNTS or finding.check in BY_NAME)
         )
 
-    async def posture(self, rules: AgentPolicy, *, fresh: bool) -> Posture:
-        """Return the self-test of an agent's box, with what the machine grants the agent's account.
+    async def posture(self, rules: AgentPolicy, session: SessionKey, *, fresh: bool) -> Posture:
+        """Return the self-test of a session's box, with what the machine grants the agent's account.
 
         Raises:
             BasculeError: no box can be had.
         """
         # The account after the box, for a box can take a while to make, and a table may change meanwhile.
-        measured = await self._boxes.posture(rules.id, fresh=fresh)
+        measured = await self._boxes.posture(BoxKey(rules.id, session), fresh=fresh)
         return replace(measured, account=self._lookups.account(rules.id))
 
-    async def _shown(self, rules: AgentPolicy, *, fresh: bool) -> tuple[dict[Enforcement, str], str]:
+    async def _shown(
+        self, rules: AgentPolicy, session: SessionKey, *, fresh: bool
+    ) -> tuple[dict[Enforcement, str], str]:
         """Return what a box shows to be missing, and why ``tools/`` may not be mounted."""
         try:
-            posture = await self.posture(rules, fresh=fresh)
+            posture = await self.posture(rules, session, fresh=fresh)
         except BasculeError as error:
             return dict.fromkeys(SHOWN_BY_BOX, str(error)), ""
         missing = {}

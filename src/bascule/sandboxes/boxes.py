@@ -84,9 +84,9 @@ class RoutedBoxes:
         self._of(agent)
         return await self.docker.look(agent, paths)
 
-    async def posture(self, agent: AgentId, *, fresh: bool = False) -> Posture:
+    async def posture(self, key: BoxKey, *, fresh: bool = False) -> Posture:
         """See :class:`bascule.core.ports.Boxes`."""
-        return await self._of(agent).posture(agent, fresh=fresh)
+        return await self._of(key.agent).posture(key, fresh=fresh)
 
     async def stop(self, agent: AgentId | None) -> None:
         """See :class:`bascule.core.ports.Boxes`; one backend that cannot stop keeps no other from anything."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
 from bascule.core.confinement import Mount
 from bascule.core.errors import BasculeError, Unavailable
-from bascule.core.ids import AgentId, cli_session
+from bascule.core.ids import AgentId
 from bascule.core.paths import shown
 from bascule.core.policy import AgentPolicy, Backend
 from bascule.core.ports import Files, WayOut
@@ -109,20 +109,22 @@ class BubblewrapBoxes:
         check_ways(request, self._way)
         return await Pipeline(self._client, bound(request, policy), self._way).run()
 
-    async def posture(self, agent: AgentId, *, fresh: bool = False) -> Posture:
-        """Return the self-test of the agent's newest box, starting one if none runs; ``fresh`` measures it again.
+    async def posture(self, key: BoxKey, *, fresh: bool = False) -> Posture:
+        """Return the self-test of the session's worker, the agent's newest, or a new one; ``fresh`` measures again.
 
         Raises:
             Unavailable: no box can be made, or it went while it was measured.
         """
-        for key, worker in reversed(self._workers.items()):
-            if key.agent == agent and worker.usable:
-                if fresh:
-                    measured = await self._client.measure(worker.box.number)
-                    worker.posture = self._judge(agent, worker.files.hello, measured)
-                return worker.posture
+        newest = (worker for running, worker in reversed(self._workers.items()) if running.agent == key.agent)
+        own = filter(None, (self._workers.get(key),))
+        worker = next((worker for worker in (*own, *newest) if worker.usable), None)
+        if worker is not None:
+            if fresh:
+                measured = await self._client.measure(worker.box.number)
+                worker.posture = self._judge(key.agent, worker.files.hello, measured)
+            return worker.posture
         try:
-            return (await self._warm(BoxKey(agent, cli_session(agent)))).posture
+            return (await self._warm(key)).posture
         except Unfit as unfit:
             return unfit.posture
 

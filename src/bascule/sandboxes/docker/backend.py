@@ -133,18 +133,18 @@ class DockerBoxes:
         container = await self._standing(BoxKey(agent, cli_session(agent)))
         return await container.line.look(paths)
 
-    async def posture(self, agent: AgentId, *, fresh: bool = False) -> Posture:
-        """Return the self-test of the agent's container, starting one if none runs.
+    async def posture(self, key: BoxKey, *, fresh: bool = False) -> Posture:
+        """Return the self-test of the session's container, or the agent's newest, or a new one.
 
         Raises:
             Unavailable: none can be had.
         """
-        key = next((scope for scope in reversed(self._containers) if scope[0] == agent), None)
-        known = self._containers[key] if key is not None else None
+        newest = next((made for scope, made in reversed(self._containers.items()) if scope[0] == key.agent), None)
+        known = self._containers.get(self._scope(key), newest)
         if not fresh and known is not None and known.line.alive and known.posture is not None:
             await self._must_answer()
             return known.posture
-        whose = known.key if known is not None else BoxKey(agent, cli_session(agent))
+        whose = known.key if known is not None else key
         async with turn_of(lambda: self._standing(whose)) as container:
             try:
                 await self._worker(container, ())
