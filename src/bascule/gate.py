@@ -258,7 +258,7 @@ class Gate:
         try:
             outcome = await self._to.tools[call.tool].run(call, confinement)
         except BasculeError as error:
-            outcome = failed(error.code, str(error))
+            outcome = failed(error.code, f"{error} [{error.code}]")
         except Exception as error:  # noqa: BLE001 -- a tool that breaks has failed; the record must still say so
             outcome = failed("tool_crashed", f"{call.tool} failed inside with {type(error).__name__}")
         finally:

@@ -79,7 +79,7 @@ def test_a_file_worker_killed_while_idle_costs_one_call_at_most(house: Killable)
     for pid in running(house, "worker.main"):
         os.kill(pid, signal.SIGKILL)
     first = appended(house)["outcome"]
-    assert first["ok"] or first["content"] == "the file worker has ended"
+    assert first["ok"] or first["content"] == "the file worker has ended [worker_dead]"
     assert appended(house)["outcome"]["ok"]
     assert size(house.root() / "workspace" / "log") == before + 1 + first["ok"]
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from tests.cli.program import bascule, inside
 
+from bascule.cli.call import verdict_lines
+
 
 def line(tool: str, args: str = "{}", agent: str = "bruba-main", more: str = "") -> str:
     return f'{{"agent":"{agent}","tool":"{tool}","args":{args}{more}}}\n'
@@ -136,6 +138,30 @@ def test_people_get_the_content_and_beside_it_the_reasons(tmp_path: Path) -> Non
     denied = inside(tmp_path, "call", "bruba-main", "x\x1b[1m")
     assert "\x1b" not in denied.err
     assert "simulated: it is deny" in denied.err
+
+
+def test_judges_that_miss_the_same_thing_say_so_together() -> None:
+    def denied(judge: str, reason: str, code: str = "not_in_force") -> dict[str, str]:
+        return {"judge": judge, "effect": "deny", "code": code, "reason": reason, "remedy": "run: it"}
+
+    verdicts = [
+        denied("l1_account", "account isolation is not in force: no engine"),
+        denied("l4_tool_deny", "some list denies it", "tool_denied"),
+        denied("l7_os_permissions", "operating-system permissions are not in force: no engine"),
+        denied("in_force", "web_fetch needs the proxy, which is not in force: nobody answers"),
+    ]
+    report = {
+        "call": {"tool": "read", "agent": "a"},
+        "decision": {"effect": "deny", "verdicts": verdicts},
+        "approval": None,
+        "outcome": None,
+        "ledger": {"seq": 1},
+    }
+    assert verdict_lines(report)[1:] == [
+        "  l1_account, l7_os_permissions: not in force: no engine (run: it) [not_in_force]",
+        "  l4_tool_deny: some list denies it (run: it) [tool_denied]",
+        "  in_force: web_fetch needs the proxy, which is not in force: nobody answers (run: it) [not_in_force]",
+    ]
 
 
 def test_output_is_ascii_json_whatever_is_in_it(tmp_path: Path) -> None:

@@ -154,6 +154,11 @@ def keep(home: Path, records: int) -> None:
     database.close()
 
 
+def test_looking_at_owners_needs_a_home(tmp_path: Path) -> None:
+    ran = inside(tmp_path / "no-home", "config", "verify", "--json")
+    assert (ran.status, ran.error["code"]) == (1, "home_missing")
+
+
 def test_verify_finds_what_was_changed(home: Path) -> None:
     keep(home, 5)
     good = inside(home, "ledger", "verify", "--json")

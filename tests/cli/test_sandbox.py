@@ -128,6 +128,7 @@ def test_whose_boxes_end_is_said_exactly_once(tmp_path: Path, verb: str, words: 
     ran = inside(tmp_path, "sandbox", verb, *words, "--json")
     assert (ran.status, ran.out) == (2, "")
     assert ran.error["code"] in {"usage", "session_key"}
+    assert ran.error["remedy"] in {f"see: bascule sandbox {verb} --help", "see: bascule sessions list"}
 
 
 @pytest.mark.parametrize("words", [("bruba-main",), ("--agent", "bruba-main"), ("--session", "agent:bruba-main:x")])

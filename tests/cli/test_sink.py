@@ -102,6 +102,21 @@ def test_a_narrow_terminal_gets_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert out.getvalue() == "id:          a\\x1b[2J\nstate:       allow\n\n"
 
 
+def test_a_column_in_which_nothing_stands_takes_no_room_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = (*COLUMNS, Column("PROBLEMS", "problems"))
+    monkeypatch.setenv("COLUMNS", "90")
+    for terminal in (True, False):
+        out, _ = streams(monkeypatch, terminal=terminal)
+        Sink(as_json=False).table(columns, [{"id": "a", "state": "allow", "problems": []}], "nothing")
+        assert ("PROBLEMS" in out.getvalue()) is not terminal
+
+
+def test_values_stand_below_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, _ = streams(monkeypatch)
+    Sink(as_json=False).pairs([("a", "1"), ("nothing", ""), ("a name that is long", ["2", "3"])])
+    assert out.getvalue() == "a:                   1\na name that is long: 2, 3\n"
+
+
 def test_an_empty_table_says_so_beside_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     out, err = streams(monkeypatch)
     Sink(as_json=False).table(COLUMNS, [], "nothing here")

@@ -198,7 +198,7 @@ def test_every_verb_has_json_and_an_example() -> None:
         options = {option for parameter in node.params for option in parameter.opts}
         assert "--json" in options, words
         assert "--home" in options or words in OF_THE_MACHINE, words
-        assert node.epilog.startswith(f"Example: bascule {' '.join(words)}"), words
+        assert node.epilog.startswith(f"\b\nExample: bascule {' '.join(words)}"), words
         assert node.help, words
         return [words]
 

@@ -13,7 +13,7 @@ from tests.egress.certificates import server_context, trusting
 from tests.egress.ssrf import INSIDE_4, INSIDE_6, hosts
 from tests.egress.world import AGENT, OPEN, Handler, Ledger, Resolver, listening, naming, page, saying, silent, ways
 
-from bascule.core.errors import BasculeError
+from bascule.core.errors import BasculeError, NotPermitted
 from bascule.core.reach import EgressPolicy, HostRule, Names, PrivatePlace
 from bascule.core.web import Fetched
 from bascule.egress.client import MOST_HOPS, Client
@@ -145,6 +145,16 @@ def test_a_redirect_is_judged_like_a_request(location: str, code: str, status: s
             assert door.connections == (MOST_HOPS if code == "redirect_loop" else 1)
 
     asyncio.run(scene())
+
+
+def test_a_refusal_behind_a_redirect_says_that_it_is_one() -> None:
+    async def scene() -> str:
+        async with listening(redirecting("http://localhost/secret")) as door:
+            with pytest.raises(NotPermitted) as refused:
+                await fetch(f"http://a.test:{door.port}/", naming(door.port, "a.test"))
+            return refused.value.message
+
+    assert asyncio.run(scene()) == "a.test redirects elsewhere: localhost is no public name"
 
 
 @pytest.mark.parametrize("locations", [(), ("http://a.test/", "http://b.test/")])

@@ -80,7 +80,7 @@ def test_private_places(written: str, place: PrivatePlace) -> None:
 @pytest.mark.parametrize(
     "written",
     ["", "localhost", "*:80", "*.lan:80", "127.0.0.1", "127.1:80", "0x7f000001:80", "::1:80", "[::0001]:80", "127.0.0.0/8:80",
-     "localhost:0", "[127.0.0.1]:80", "http://localhost:80", "[fe80::1%lo]:80"],
+     "localhost:0", "[127.0.0.1]:80", "http://localhost:80", "[fe80::1%lo]:80", "169.254.169.254:80", "[fe80::1]:80", "0.0.0.0:80", "[fd00:ec2::254]:80"],
 )  # fmt: skip
 def test_what_is_no_private_place(written: str) -> None:
     with pytest.raises(Malformed):

@@ -38,7 +38,7 @@ def make(home: Path, name: str, mirror: str) -> record.Image:
         Unavailable: no home, no engine, no builder, the build failed, or no container could start from what came.
     """
     if not record.is_name(name):
-        raise Malformed("image_name", f"{name[:100]!r} is no name of an image")
+        raise Malformed("image_name", f"{name[:100]!r} is no name of an image", "such as debian:bookworm")
     if not home.is_dir():
         raise Unavailable("home_missing", f"there is no home at {home}", "make one with: bascule init")
     images = dict(_recorded(home))

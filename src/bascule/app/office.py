@@ -131,7 +131,10 @@ class Office(Answering, Doorkeeping):
         contained = self._to.containment.reason(rules.id)
         # A contained agent has no box to be measured.
         missing = {} if contained else await self._to.snapshots.missing(rules)
-        problems = [f"{need}: {why}" for need, why in sorted(missing.items())]
+        together: dict[str, list[str]] = {}
+        for need, why in sorted(missing.items()):
+            together.setdefault(why, []).append(str(need))
+        problems = [f"{', '.join(needs)}: {why}" for why, needs in together.items()]
         problems += await self._to.snapshots.tolerated(rules)
         return portraits.row(rules, self._to.conversations.model(rules), self._to.tools, contained, problems)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -20,6 +20,9 @@ from bascule.core.errors import BasculeError, Malformed
 from bascule.core.visible import one_line
 
 EXAMPLE = example("""bascule call bruba-main read '{"path": "MEMORY.md"}'""")
+
+_MISSING = " not in force: "
+"""What stands, in a verdict's reason, between the part that is missing and why it is."""
 
 LOST = frozenset({"gateway_gone", "gateway_slow", "answer_invalid"})
 """Errors after which the connection is of no further use."""
@@ -129,12 +132,7 @@ def verdict_lines(report: Mapping[str, Any]) -> list[str]:
     seq = report["ledger"]["seq"]
     head = f"{decision['effect']} {report['call']['tool']} for {report['call']['agent']}"
     lines = [one_line(head + (f" (record {seq})" if seq is not None else " (dry run, nothing done)"))]
-    for verdict in decision["verdicts"]:
-        if verdict["effect"] == "allow" and verdict["reason"].startswith("granted by"):
-            lines.append(one_line(f"  {verdict['reason']}"))
-        if verdict["effect"] != "allow":
-            remedy = f" ({verdict['remedy']})" if verdict["remedy"] else ""
-            lines.append(one_line(f"  {verdict['judge']}: {verdict['reason']}{remedy} [{verdict['code']}]"))
+    lines += [one_line(f"  {line}") for line in _reasons(decision["verdicts"])]
     if approval is not None:
         lines.append(one_line(f"  {approval['state']}: {approval['id']}, code {approval['code']}"))
         if approval["state"] == "pending":
@@ -142,6 +140,24 @@ def verdict_lines(report: Mapping[str, Any]) -> list[str]:
     if outcome is not None:
         lines += _outcome_lines(outcome)
     return lines
+
+
+def _reasons(verdicts: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """What the judges had to say, a line each; those that miss the same thing say it together."""
+    missing: dict[str, list[Mapping[str, str]]] = {}
+    for verdict in verdicts:
+        cause = verdict["reason"].partition(_MISSING)[2] if verdict["code"] == "not_in_force" else ""
+        missing.setdefault(cause or str(id(verdict)), []).append(verdict)
+    for cause, alike in missing.items():
+        verdict = alike[0]
+        if verdict["effect"] == "allow":
+            if verdict["reason"].startswith("granted by"):
+                yield verdict["reason"]
+            continue
+        judges = ", ".join(one["judge"] for one in alike)
+        reason = verdict["reason"] if len(alike) == 1 else f"not in force: {cause}"
+        remedy = f" ({verdict['remedy']})" if verdict["remedy"] else ""
+        yield f"{judges}: {reason}{remedy} [{verdict['code']}]"
 
 
 def _outcome_lines(outcome: Mapping[str, Any]) -> list[str]:

@@ -93,13 +93,13 @@ def _config_text(home: Path) -> bytes:
     return _text_in(site_of(home).config)
 
 
-def _text_in(directory: Path) -> bytes:
+def _text_in(directory: Path, remedy: str = "run: bascule init") -> bytes:
     from bascule.host.policy_file import read_policy_file  # noqa: PLC0415 (for this group only)
     from bascule.policy.places import CONFIG_NAME  # noqa: PLC0415 (as above)
 
     config = read_policy_file(directory / CONFIG_NAME)
     if config is None:
-        raise Unavailable("policy_missing", f"there is no {directory / CONFIG_NAME}", "run: bascule init")
+        raise Unavailable("policy_missing", f"there is no {directory / CONFIG_NAME}", remedy)
     return config
 
 
@@ -167,7 +167,9 @@ def _from_directory(other: Path, home: Path) -> Policy:
     from bascule.policy.compile import compile_policy  # noqa: PLC0415 (as above)
     from bascule.policy.places import APPROVALS_NAME  # noqa: PLC0415 (as above)
 
-    policy = compile_policy(_text_in(other), read_policy_file(other / APPROVALS_NAME), places(home))[0]
+    policy = compile_policy(
+        _text_in(other, "name a directory that holds one"), read_policy_file(other / APPROVALS_NAME), places(home)
+    )[0]
     own = os.path.realpath(site_of(home).config)
     return with_profiles(policy, lambda path: _digest_beside(path, own, os.path.realpath(other)))
 

@@ -109,6 +109,8 @@ def uninstall(
     if not sink.as_json:
         _say_left(sink, left, "remove  ")
     if dry_run:
+        if not left:
+            sink.line("nothing is installed here")
         return
     if left:
         _agree(sink, yes=yes)

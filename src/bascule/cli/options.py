@@ -59,5 +59,5 @@ def _usual() -> str:
 
 
 def example(*lines: str) -> str:
-    """Return a verb's closing help text."""
-    return "Example: " + "; ".join(lines)
+    """Return a verb's closing help text, an example a line and never folded, so that it can be copied."""
+    return "\b\nExample: " + "\n         ".join(lines)

@@ -15,7 +15,7 @@ from bascule.core.errors import Malformed
 
 Agent = Annotated[str, typer.Argument(metavar="AGENT", help="Which agent.")]
 
-MaybeAgent = Annotated[str | None, typer.Argument(metavar="[AGENT]", help="Which agent.")]
+MaybeAgent = Annotated[str | None, typer.Argument(metavar="AGENT", help="Which agent.")]
 Named = Annotated[str | None, typer.Option("--agent", metavar="ID", help="The same as AGENT.")]
 Every = Annotated[bool, typer.Option("--all", help="Every agent.")]
 Session = Annotated[str | None, typer.Option("--session", metavar="KEY", help="One session's boxes only.")]
@@ -45,7 +45,7 @@ ACCESS = {"ro": "read", "rw": "read, write", "run": "read, run", "host": "as its
 def explain(
     context: typer.Context,
     agent: Agent,
-    tool: Annotated[str | None, typer.Argument(metavar="[TOOL]", help="Why it has this tool, or not.")] = None,
+    tool: Annotated[str | None, typer.Argument(metavar="TOOL", help="Why it has this tool, or not.")] = None,
     *,
     home: Home = None,
     as_json: AsJson = False,
@@ -78,9 +78,10 @@ def _explain_box(run: Run, found: Mapping[str, Any]) -> None:
     rows = [{**place, "access": ACCESS.get(place["access"], "?")} for place in found["mounts"]]
     sink.table(MOUNTS, [{**row, "source": row["source"] or "nothing, empty at every call"} for row in rows], "nothing")
     sink.line()
-    for state in ("given", "not built"):
-        names = [row["id"] for row in found["tools"] if row["state"] == state]
-        sink.pairs([({"given": "it has", "not built": "not built"}[state], names or ["no tool"])])
+    by_state = {
+        state: [row["id"] for row in found["tools"] if row["state"] == state] for state in ("given", "not built")
+    }
+    sink.pairs([("it has", by_state["given"] or ["no tool"]), ("not built", by_state["not built"])])
     sink.line()
     sink.table(TOOLS, _lacking(found["tools"]), "it lacks nothing")
     keys = {_name(key): _place(key) for row in found["tools"] for key in row["keys"]}
@@ -199,13 +200,13 @@ def stop(  # noqa: PLR0913 (one parameter an option)
     as_json: AsJson = False,
 ) -> None:
     """End an agent's boxes, one session's, or everybody's; the next call makes new ones."""
-    run, chosen = settle(context, home, as_json), _chosen((agent, named), session, every=every)
+    run, chosen = settle(context, home, as_json), _chosen("stop", (agent, named), session, every=every)
     with run.connect() as gateway:
         stopped = gateway.request("sandbox_stop", agent=chosen[0], session=chosen[1])
     if run.sink.as_json:
         run.sink.json({"stopped": stopped})
     else:
-        run.sink.line(f"stopped the boxes of {', '.join(stopped)}")
+        run.sink.line(f"stopped the boxes of {chosen[1] or ', '.join(stopped)}")
 
 
 def recreate(  # noqa: PLR0913 (one parameter an option)
@@ -219,7 +220,7 @@ def recreate(  # noqa: PLR0913 (one parameter an option)
     as_json: AsJson = False,
 ) -> int:
     """End boxes as stop does, and make them anew: status 0 if each holds, 1 if not."""
-    run, chosen = settle(context, home, as_json), _chosen((agent, named), session, every=every)
+    run, chosen = settle(context, home, as_json), _chosen("recreate", (agent, named), session, every=every)
     with run.connect() as gateway:
         stopped = gateway.request("sandbox_stop", agent=chosen[0], session=chosen[1])
         made = [gateway.request("sandbox_probe", agent=name, session=chosen[1]) for name in stopped]
@@ -227,9 +228,14 @@ def recreate(  # noqa: PLR0913 (one parameter an option)
         run.sink.json(made)
     else:
         for probed in made:
-            short = next((check["detail"] for check in probed["checks"] if not check["ok"]), "as it must be")
+            short = next((_short(check) for check in probed["checks"] if not check["ok"]), "as it must be")
             run.sink.line(f"{probed['agent']} ({probed['backend']}): {short}")
     return 0 if all(probed["ok"] for probed in made) else 1
+
+
+def _short(check: Mapping[str, Any]) -> str:
+    """What failed, and what to do about it where that is known."""
+    return f"{check['detail']} ({check['remedy']})" if check["remedy"] else str(check["detail"])
 
 
 def build(
@@ -251,11 +257,13 @@ def build(
         run.sink.line(f"{image} is {made.id} ({made.source}, {len(made.packages)} packages)")
 
 
-def _chosen(agents: tuple[str | None, ...], session: str | None, *, every: bool) -> tuple[str | None, str | None]:
+def _chosen(
+    verb: str, agents: tuple[str | None, ...], session: str | None, *, every: bool
+) -> tuple[str | None, str | None]:
     """Return which agent and which of its sessions; a session's key begins with its agent's name."""
     agent = next((one for one in agents if one is not None), None)
     if sum(one is not None for one in (*agents, session)) + every != 1:
-        raise Malformed("usage", "name one agent, or one session, or say --all", "see: bascule sandbox stop --help")
+        raise Malformed("usage", "name one agent, or one session, or say --all", f"see: bascule sandbox {verb} --help")
     if session is None:
         return agent, None
     parts = session.split(":")

@@ -140,14 +140,18 @@ class Sink:
             self._out(self._drawn(columns, rows))
 
     def pairs(self, items: Iterable[tuple[str, object]]) -> None:
-        """Print names and values, a pair a line; empty values are left out."""
-        for name, value in items:
-            if text := cell(value):
-                self._out(f"{one_line(name) + ':':<12} {text}\n")
+        """Print names and values, a pair a line, the values below one another; empty values are left out."""
+        shown = [(one_line(name) + ":", text) for name, value in items if (text := cell(value))]
+        wide = max((len(name) for name, _ in shown), default=0)
+        for name, text in shown:
+            self._out(f"{name:<{max(12, wide)}} {text}\n")
 
     def _drawn(self, columns: Sequence[Column], rows: Sequence[Mapping[str, object]]) -> str:
         from bascule.cli.drawing import draw  # noqa: PLC0415 (rich is imported only when a table is drawn)
 
+        if self.interactive:
+            # A column in which nothing stands takes the room that the others need for whole words.
+            columns = [column for column in columns if any(cell(row.get(column.key)) for row in rows)]
         texts = [[cell(row.get(column.key)) for column in columns] for row in rows]
         # Off a terminal a line is never folded: scripts cut columns, and people scroll.
         width = self.columns if self.interactive else 10_000

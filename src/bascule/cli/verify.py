@@ -10,6 +10,7 @@ import typer
 
 from bascule.cli.options import AsJson, Home, settle
 from bascule.cli.sink import Column
+from bascule.core.errors import Unavailable
 
 if TYPE_CHECKING:
     from bascule.checkup.governing import HoldingRow
@@ -20,7 +21,7 @@ FILES: Final = (
     Column("PATH", "id"),
     Column("OWNER", "owner"),
     Column("MODE", "mode"),
-    Column("WHO COULD CHANGE IT", "who"),
+    Column("WRITABLE BY", "who"),
 )
 
 MEANING: Final = {
@@ -43,6 +44,8 @@ def verify(context: typer.Context, *, home: Home = None, as_json: AsJson = False
 
     run = settle(context, home, as_json)
     place = Path(os.path.realpath(run.home))
+    if not place.is_dir():
+        raise Unavailable("home_missing", f"there is no Bascule home at {run.home}", "make one with: bascule init")
     who = who_is_who(place, _users(place))
     found = list(governing(place, who))
     policy = worst([holding for holding in found if holding.what == "policy"])
@@ -53,7 +56,8 @@ def verify(context: typer.Context, *, home: Home = None, as_json: AsJson = False
     if run.sink.as_json:
         run.sink.json({"ok": good, "model": str(policy), "files": rows})
     else:
-        run.sink.table(FILES, [{**each, "who": _named(each)} for each in rows], "there is nothing")
+        shown = [{**each, "id": _briefly(each["id"], place), "who": _named(each)} for each in rows]
+        run.sink.table(FILES, shown, "there is nothing")
         run.sink.line(f"{policy}: {MEANING[str(policy)]}")
         for each in rows:
             if each["model"].endswith(str(Model.EXPOSED)):
@@ -71,6 +75,11 @@ def _users(home: Path) -> tuple[str, ...]:
     except BasculeError:
         return ()
     return tuple(user for person in people for user in person.users)
+
+
+def _briefly(path: str, home: Path) -> str:
+    """Return a file by its path from the home, if it lies there: whole paths leave no room for the rest."""
+    return path.removeprefix(f"{home}/")
 
 
 def _named(holding: HoldingRow) -> list[str]:

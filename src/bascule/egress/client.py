@@ -99,14 +99,18 @@ class Client:
         address = parse_url(untrusted_url, literals=errand.ways.rules.literals)
         del untrusted_url
         hops: list[str] = []
+        came = ""
         while True:
+            try:
+                answer = await self._ask(errand, address)
+            except BasculeError as refused:
+                raise _after(came, refused) if came else refused from None
             hops.append(str(address))
-            answer = await self._ask(errand, address)
             if answer.status not in _REDIRECTS or errand.headers:
                 return _fetched(address, answer, tuple(hops))
             if len(hops) == MOST_HOPS:
                 raise Unavailable("redirect_loop", f"{hops[0][:200]} was redirected more than {MOST_HOPS - 1} times")
-            address = _next(address, answer.headers, errand.ways.rules)
+            came, address = address.host, _next(address, answer.headers, errand.ways.rules)
 
     async def _ask(self, errand: _Errand, address: WebAddress) -> _Answer:
         ways = errand.ways
@@ -170,6 +174,11 @@ async def _exchange(
                     truncated = True
                     break
         return _Answer(response.status, tuple(response.headers), bytes(body[:most]), truncated)
+
+
+def _after(host: str, refused: BasculeError) -> BasculeError:
+    """The same refusal, and that a redirect led there; of a stranger's address no more is told than its host."""
+    return type(refused)(refused.code, f"{host} redirects elsewhere: {refused.message}", refused.remedy)
 
 
 def _next(address: WebAddress, headers: Headers, rules: EgressPolicy) -> WebAddress:

@@ -289,9 +289,7 @@ def refuse(standings: Iterable[Standing]) -> None:
     wrong = [one for one in standings if one.state is State.REFUSE]
     if wrong:
         said = "; ".join(f"{describe(one.action).split(':')[0]}: {one.why}" for one in wrong)
-        raise NotPermitted(
-            "host_conflict", f"nothing was changed: {said}", "remove or rename what is there, then again"
-        )
+        raise NotPermitted("host_conflict", f"nothing was changed: {said}", "put that right, then run it again")
 
 
 def refuse_unsafe_code(paths: Iterable[str]) -> None:

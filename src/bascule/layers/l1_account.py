@@ -21,12 +21,14 @@ _OK = allow(NAME)
 _CONFINED = Confinement(own_account=True)
 
 
-def judge(_call: Call, facts: Facts, _policy: AgentPolicy) -> Verdict:
+def judge(_call: Call, facts: Facts, policy: AgentPolicy) -> Verdict:
     """May it: only if a box of this agent was seen to run under an account of its own."""
     missing = facts.missing.get(ENFORCEMENT)
     if missing is None:
         return _OK
-    return deny(NAME, "not_in_force", f"{ENFORCEMENT} is not in force: {missing}", "run: bascule sandbox probe")
+    return deny(
+        NAME, "not_in_force", f"{ENFORCEMENT} is not in force: {missing}", f"run: bascule sandbox probe {policy.id}"
+    )
 
 
 def confine(_call: Call, _policy: AgentPolicy) -> Confinement:

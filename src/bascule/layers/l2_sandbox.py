@@ -35,7 +35,8 @@ def judge(call: Call, facts: Facts, policy: AgentPolicy) -> Verdict:
     """May it: the box is in force, and every path a file tool names is one it may reach."""
     missing = facts.missing.get(ENFORCEMENT)
     if missing is not None:
-        return deny(NAME, "not_in_force", f"{ENFORCEMENT} is not in force: {missing}", "run: bascule sandbox probe")
+        remedy = f"run: bascule sandbox probe {policy.id}"
+        return deny(NAME, "not_in_force", f"{ENFORCEMENT} is not in force: {missing}", remedy)
     if call.plan is not None or not call.paths:
         return _OK
     effect, code, reason, remedy = strictest_use(call.paths, policy.sandbox.workspace_access)

@@ -35,7 +35,8 @@ def judge(call: Call, facts: Facts, policy: AgentPolicy) -> Verdict:
     """May it: the box's network is closed; what needs the proxy waits until the proxy is in force."""
     missing = facts.missing.get(ENFORCEMENT)
     if missing is not None:
-        return deny(NAME, "not_in_force", f"{ENFORCEMENT} is not in force: {missing}", "run: bascule sandbox probe")
+        remedy = f"run: bascule sandbox probe {policy.id}"
+        return deny(NAME, "not_in_force", f"{ENFORCEMENT} is not in force: {missing}", remedy)
     if Enforcement.PROXY not in call.needs:
         return _OK
     if policy.sandbox.network == "none":
@@ -43,7 +44,7 @@ def judge(call: Call, facts: Facts, policy: AgentPolicy) -> Verdict:
             NAME,
             "network_none",
             f"{call.agent} has no network",
-            f"set sandbox.docker.network for {call.agent} in {policy.where}",
+            f'set sandbox.network to "proxy" in {policy.where}',
         )
     missing = facts.missing.get(Enforcement.PROXY)
     if missing is not None:

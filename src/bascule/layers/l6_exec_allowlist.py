@@ -65,7 +65,7 @@ def _judge_command(command: Command, facts: Facts, policy: AgentPolicy) -> Verdi
     if program is None:
         return deny(NAME, "program_unresolved", f"{command.argv[0]} was not looked up, for the call is denied anyway")
     if program.kind is ProgramKind.MISSING:
-        return deny(NAME, "program_missing", f"there is no program {command.argv[0]}", "name an installed program")
+        return _nowhere(command.argv[0], policy)
     if program.kind is ProgramKind.MULTICALL:
         return deny(
             NAME,
@@ -94,6 +94,13 @@ def _judge_command(command: Command, facts: Facts, policy: AgentPolicy) -> Verdi
     if policy.exec.ask is ExecAsk.ALWAYS:
         return ask(NAME, "exec_always_asks", f"{policy.exec.where} asks before every program", "approve this call")
     return _OK
+
+
+def _nowhere(name: str, policy: AgentPolicy) -> Verdict:
+    if policy.sandbox.backend is Backend.DOCKER:
+        reason = f"there is no program {name} in the image of {policy.id}"
+        return deny(NAME, "program_missing", reason, "take another image, or bubblewrap, which has this machine's")
+    return deny(NAME, "program_missing", f"there is no program {name}", "name an installed program")
 
 
 def _miss(program: Program, rules: ExecPolicy) -> Verdict:

@@ -23,7 +23,7 @@ ENFORCEMENT = Enforcement.OS_PERMISSIONS
 _OK = allow(NAME)
 
 
-def judge(_call: Call, facts: Facts, _policy: AgentPolicy) -> Verdict:
+def judge(_call: Call, facts: Facts, policy: AgentPolicy) -> Verdict:
     """May it: the self-test found no right beyond the account's own."""
     missing = facts.missing.get(ENFORCEMENT)
     if missing is None:
@@ -32,7 +32,7 @@ def judge(_call: Call, facts: Facts, _policy: AgentPolicy) -> Verdict:
         NAME,
         "not_in_force",
         f"{ENFORCEMENT} are not in force: {missing}",
-        "run: bascule sandbox probe, or bascule host check; they say what to change",
+        f"run: bascule sandbox probe {policy.id}, or bascule host check",
     )
 
 

@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bascule.core.addresses import address_problem
 from bascule.core.errors import Malformed
 from bascule.core.finding import Finding, Severity
 from bascule.core.hosts import DEFAULT_PORTS, literal_problem, parse_host, parse_port, parse_url
@@ -136,6 +137,8 @@ def parse_private(untrusted_place: str) -> PrivatePlace:
         shown = f"[{address}]" if address.version == 6 else str(address)
         if host != shown:
             raise Malformed("egress_private", f"{host[:80]!r} is not how that address is written", f"write {shown}")
+        if problem := address_problem(str(address), private=True):
+            raise Malformed("egress_private", f"{host[:80]!r} is never reached: {problem}", "remove it")
         return PrivatePlace(str(address), parse_port(port))
     return PrivatePlace(parse_host(host), parse_port(port))
 

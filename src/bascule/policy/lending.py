@@ -24,6 +24,15 @@ from bascule.policy.places import Places
 Lines = Sequence[tuple[Path, Sequence[str]]]
 """The ``binds`` that count for an agent: where each list stands, and its lines."""
 
+_REMEDIES = {
+    "malformed": "write it like /srv/notes:/notes:ro",
+    "non_absolute": "write it like /srv/notes:/notes:ro",
+    "reserved_target": "choose another container path, such as /notes",
+    "option": "end it with :ro or :rw",
+    "read_only": "end it with :ro",
+}
+"""What helps, by the kind of the problem; for the rest nothing but another source does."""
+
 _MOST = 24
 """Binds of one agent; a box has room for more mounts, but the warden's messages not."""
 
@@ -59,8 +68,8 @@ def agent_binds(
             where = f"{document.where((*path, index))}: {dotted((*path, index))}"
             found = lent(spec, rules)
             if isinstance(found, BindProblem):
-                what = f"{where}: the mount {spec[:120]!r} may not be ({found.kind}: {found.reason})"
-                raise Malformed("policy_schema", what, "mount something else")
+                what = f"{where}: the mount {spec[:120]!r} is refused: {found.reason}"
+                raise Malformed("policy_schema", what, _REMEDIES.get(found.kind, "mount something else"))
             line = _Line(where, spec, found)
             if not _is_repeated(line, kept):
                 kept.append(line)

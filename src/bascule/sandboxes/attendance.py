@@ -34,7 +34,7 @@ def check_ways(request: PipelineRequest, way: WayOut | None, *, bridged: bool = 
     """
     for run in request.runs:
         if run.network is Network.ANY and not bridged:
-            raise Unavailable("network_open", "a box is given no network but the proxy", "set sandbox.docker.network")
+            raise Unavailable("network_open", "a box is given no network but the proxy", "set sandbox.network to proxy")
         if run.network is Network.PROXY and way is None:
             raise Unavailable("way_closed", "no proxy answers for boxes here", "start the gateway")
 

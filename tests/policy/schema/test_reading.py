@@ -13,7 +13,7 @@ from bascule.policy.schema.reading import leaves, read_config
     [
         ("{agents: {\n lst: []}}", "c:2:2: agents.lst: there is no such key", "did you mean list?"),
         ("{tools: {exec: {securty: 'deny'}}}", "c:1:17: tools.exec.securty: there is no such key", "security"),
-        ("{tools: {exec: {ask: 'never'}}}", "c:1:22: tools.exec.ask: 'never' is none of off, on-miss, always", ""),
+        ("{tools: {exec: {ask: 'never'}}}", "c:1:22: tools.exec.ask: 'never' is not one of off, on-miss, always", ""),
         ("{tools: {exec: {ask: 'on_miss'}}}", "tools.exec.ask", "did you mean on-miss?"),
         ("{tools: {allow: 'read'}}", "c:1:17: tools.allow: must be an array", ""),
         ("{tools: {allow: ['read', 1]}}", "c:1:26: tools.allow[1]: must be a valid string", ""),
@@ -27,7 +27,8 @@ from bascule.policy.schema.reading import leaves, read_config
         ("{agents: {entries: {A: {}}}}", "lower case", ""),
         ("{agents: {list: [{id: '../x'}]}}", "agents.list[0].id: an agent id is", ""),
         ("{agents: {defaults: {model: {primry: 'x'}}}}", "agents.defaults.model", "did you mean primary?"),
-        ("{agents: {list: [{id: 'a', sandbox: {docker: {network: 'host'}}}]}}", "network host", ""),
+        ("{agents: {list: [{id: 'a', sandbox: {docker: {network: 'host'}}}]}}", "docker.network: network host", ""),
+        ("{agents: {list: [{id: 'a', sandbox: {docker: {memory: '512'}}}]}}", "write a unit", ""),
         ("{operators: {pat: {approve: true}}}", "operators.pat.approve", "did you mean approves?"),
         ("{peers: [{from: 'a', too: 'b'}]}", "peers[0].t", ""),
         ("[]", "c:1:1: the file: must be an object", ""),

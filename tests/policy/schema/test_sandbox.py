@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from bascule.policy.schema.sandbox import Docker, bytes_of, is_unconfined, network_problem, profile_problem
+from bascule.policy.schema.sandbox import Docker, Limits, bytes_of, is_unconfined, network_problem, profile_problem
 
 
 def test_sizes_are_read_as_docker_reads_them() -> None:
@@ -35,11 +35,24 @@ def test_what_hands_over_the_host_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [{"network": "host"}, {"seccompProfile": "Unconfined"}, {"apparmorProfile": "unconfined"}, {"memory": "lots"}],
+    [
+        {"network": "host"},
+        {"seccompProfile": "Unconfined"},
+        {"apparmorProfile": "unconfined"},
+        {"memory": "lots"},
+        {"memory": "512"},
+        {"memory": (6 << 20) - 1},
+    ],
 )
 def test_the_section_refuses_them(value: object) -> None:
     with pytest.raises(ValidationError):
         Docker.model_validate(value)
+
+
+def test_a_limit_without_its_unit_is_no_limit_and_nothing_is_none() -> None:
+    assert [Docker.model_validate({"memory": text}).memory for text in ("0", 0, "6m")] == [0, 0, 6 << 20]
+    with pytest.raises(ValidationError, match="write a unit"):
+        Limits.model_validate({"memory": "512"})
 
 
 def test_a_setup_command_may_be_written_in_lines() -> None:

@@ -119,3 +119,13 @@ def test_missing_tools_are_told(tmp_path: Path) -> None:
 def test_errors_are_the_houses_own(program: Path) -> None:
     with pytest.raises(BasculeError):
         opened(stage(Bind("/proc/self/fd", "/x")), {})
+
+
+def test_a_source_that_cannot_be_opened_says_so_in_words(tmp_path: Path) -> None:
+    there = tmp_path.resolve()
+    (there / "link").symlink_to(there)
+    for path, words, remedy in (("missing", "is not there", "make it first"), ("link", "a link", "what it leads to")):
+        with pytest.raises(Unavailable) as refused:
+            opened(stage(Bind(str(there / path), "/x")), {})
+        assert (refused.value.code, words in refused.value.message) == ("box_source", True)
+        assert remedy in refused.value.remedy

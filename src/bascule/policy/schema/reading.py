@@ -115,16 +115,20 @@ def _problem(error: ErrorDetails, path: Path) -> tuple[str, str]:
         return str(context["error"]), ""
     if kind == "literal_error":
         choices = _CHOICE.findall(str(context.get("expected", "")))
-        return f"{error['input']!r} is none of {', '.join(choices)}"[:200], _nearest(str(error["input"]), choices)
+        return f"{str(error['input'])[:80]!r} is not one of {', '.join(choices)}"[:300], _meant(
+            str(error["input"]), choices
+        )
     return plain_words(error["msg"]), ""
 
 
 def _nearest(word: str, choices: list[str]) -> str:
+    return _meant(word, choices) or (f"keys that may stand here: {', '.join(choices)}" if choices else "")
+
+
+def _meant(word: str, choices: list[str]) -> str:
     found = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
     folded = [choice for choice in choices if choice.lower() == word.lower()]
-    if folded or found:
-        return f"did you mean {(folded or found)[0]}?"
-    return f"known here: {', '.join(choices)}"[:300] if choices else ""
+    return f"did you mean {(folded or found)[0]}?" if folded or found else ""
 
 
 def _fields_at(path: Path) -> set[str]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from bascule.policy.schema.base import Count, Name, Names, Opaque, Section, Text
 
 _SIZE = re.compile(r"(\d{1,12})([bkmg]?)b?", re.ASCII)
+LEAST_MEMORY = 6 << 20
+"""Bytes below which Docker, too, refuses a limit: a number whose unit was forgotten."""
+
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -37,7 +40,14 @@ def _size(value: Any) -> Any:
     return bytes_of(value) if isinstance(value, str) else value
 
 
+def _enough(value: int) -> int:
+    if 0 < value < LEAST_MEMORY:
+        raise ValueError(f"{value} bytes are too few for any program; write a unit, such as 512m")
+    return value
+
+
 Size = Annotated[int, BeforeValidator(_size), Field(ge=0, le=1 << 44)]
+Memory = Annotated[Size, AfterValidator(_enough)]
 Lines = Annotated[Text, BeforeValidator(_joined)]
 
 
@@ -62,7 +72,7 @@ class Docker(Section):
     env: dict[str, Text] | None = None
     setup_command: Lines | None = None
     pids_limit: Count | None = None
-    memory: Size | None = None
+    memory: Memory | None = None
     memory_swap: Size | None = None
     cpus: float | None = Field(None, gt=0, le=1024)
     ulimits: dict[str, str | int | Ulimit] | None = None
@@ -75,14 +85,25 @@ class Docker(Section):
     dangerously_allow_external_bind_sources: bool | None = None
     dangerously_allow_container_namespace_join: bool | None = None
 
+    @field_validator("seccomp_profile", "apparmor_profile")
+    @classmethod
+    def _confining(cls, value: str | None) -> str | None:
+        if problem := profile_problem(value):
+            raise ValueError(problem)
+        return value
+
+    @field_validator("network")
+    @classmethod
+    def _apart(cls, value: str | None) -> str | None:
+        if problem := network_problem(value, allow_join=True):
+            raise ValueError(problem)
+        return value
+
     @model_validator(mode="after")
-    def _contained(self) -> Self:
+    def _alone(self) -> Self:
         join = bool(self.dangerously_allow_container_namespace_join)
         if problem := network_problem(self.network, allow_join=join):
             raise ValueError(problem)
-        for key, profile in (("seccompProfile", self.seccomp_profile), ("apparmorProfile", self.apparmor_profile)):
-            if problem := profile_problem(profile):
-                raise ValueError(f"{key}: {problem}")
         return self
 
 
@@ -90,7 +111,7 @@ def network_problem(network: str | None, *, allow_join: bool) -> str:
     """Return why a Docker network may not be used, empty if it may."""
     name = (network or "").strip().lower()
     if name == "host":
-        return "network host removes the network wall; use none or bridge"
+        return "network host removes the network wall; use none, or proxy in sandbox.network"
     if name.startswith("container:") and not allow_join:
         return "joining another container's network needs dangerouslyAllowContainerNamespaceJoin: true"
     return ""
@@ -98,7 +119,7 @@ def network_problem(network: str | None, *, allow_join: bool) -> str:
 
 def profile_problem(profile: str | None) -> str:
     """Return why a seccomp or AppArmor profile may not be used, empty if it may."""
-    return "unconfined removes a wall; name a profile or leave it out" if is_unconfined(profile) else ""
+    return "unconfined removes a wall; leave the key out" if is_unconfined(profile) else ""
 
 
 def is_unconfined(profile: str | None) -> bool:
@@ -109,7 +130,7 @@ def is_unconfined(profile: str | None) -> bool:
 class Limits(Section):
     """Resource maxima of one call, whatever the backend."""
 
-    memory: Size | None = None
+    memory: Memory | None = None
     pids: int | None = Field(None, ge=1, le=1 << 20)
     cpu_seconds: int | None = Field(None, ge=1, le=86_400)
     wall_seconds: int | None = Field(None, ge=1, le=86_400)

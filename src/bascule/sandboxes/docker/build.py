@@ -84,8 +84,17 @@ def _run(words: list[str]) -> None:
     except OSError as error:
         raise Unavailable("image_builder", f"{BUILDER} cannot be started: {error.strerror}") from None
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it failed"]
-        raise Unavailable("image_build", f"{BUILDER}: {said[-1][:300]}", "is the mirror reachable? see --mirror")
+        raise Unavailable(
+            "image_build", f"{BUILDER}: {_complaint(done.stderr)}", "is the mirror reachable? see --mirror"
+        )
+
+
+def _complaint(untrusted_said: bytes) -> str:
+    """The first error a builder told of: those after it only say that this one was one."""
+    lines = untrusted_said.decode("utf-8", "replace").strip().splitlines()
+    del untrusted_said
+    told = [line for line in lines if line.startswith(("E:", "Err:"))]
+    return (told[:1] or lines[-1:] or ["it failed"])[0][:300]
 
 
 def read_packages(text: str) -> tuple[tuple[str, str, str], ...]:

@@ -193,7 +193,11 @@ def _unreachable(path: str, error: Exception) -> Unavailable:
     if isinstance(error, TimeoutError):
         return Unavailable("docker_silent", f"Docker does not answer at {path}", "see: systemctl status docker")
     why = getattr(error, "strerror", "") or type(error).__name__
-    return Unavailable("docker_unreachable", f"no Docker engine at {path}: {why}", "start it: systemctl start docker")
+    return Unavailable(
+        "docker_unreachable",
+        f"no Docker engine at {path}: {why}",
+        "start it: systemctl start docker; one at another socket: see DOCKER_HOST",
+    )
 
 
 def _refused(status: int, content: bytes) -> Unavailable:

@@ -182,5 +182,9 @@ def engine_socket(host: str) -> str:
         return ENGINE
     path = host.removeprefix("unix://")
     if not host.startswith("unix:///") or "\0" in path:
-        raise Malformed("docker_host", f"DOCKER_HOST={host[:100]} is no unix socket, and Bascule speaks to no other")
+        raise Malformed(
+            "docker_host",
+            f"DOCKER_HOST={host[:100]} is no unix socket, and Bascule speaks to no other",
+            "write unix:///…, or unset it",
+        )
     return path

@@ -45,6 +45,7 @@ from bascule.sandboxes.warden.endings import Endings, group_of
 from bascule.sandboxes.warden.errands import Errands
 from bascule.sandboxes.warden.limits import in_force
 from bascule.sandboxes.warden.outfits import further_scratches, main_scratch
+from bascule.sandboxes.warden.sources import unopened
 from bascule.sandboxes.warden.stage import (
     BOX_CANARY,
     BOX_CODE,
@@ -358,7 +359,7 @@ def _open(bind: Bind) -> Source:
     try:
         descriptor = open_without_links(bind.source, os.O_PATH)
     except OSError as error:
-        raise Unavailable("box_source", f"{bind.source}: {os.strerror(error.errno or 0)}") from None
+        raise unopened(bind.source, error) from None
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         os.close(descriptor)

@@ -61,8 +61,17 @@ def _open(path: str, flags: int) -> int:
     try:
         return open_without_links(path, flags)
     except OSError as error:
-        hint = "; only what exists can be lent to a box: make it first" if error.errno == errno.ENOENT else ""
-        raise Unavailable("box_source", f"{path}: {os.strerror(error.errno or 0)}{hint}") from None
+        raise unopened(path, error) from None
+
+
+def unopened(path: str, error: OSError) -> Unavailable:
+    """Return why a source is mounted into no box, in words: a link's own error speaks of levels."""
+    if error.errno == errno.ENOENT:
+        return Unavailable("box_source", f"{path} is not there", "only what exists can be lent to a box: make it first")
+    if error.errno == errno.ELOOP:
+        remedy = "name what it leads to"
+        return Unavailable("box_source", f"{path} is or passes through a link, which no box follows", remedy)
+    return Unavailable("box_source", f"{path}: {os.strerror(error.errno or 0)}")
 
 
 def _clone(descriptor: int, bind: Bind) -> OpenMount:

@@ -57,7 +57,11 @@ class WebSearch:
         """Ask, and return what the engine says, always untrusted."""
         search = self._searches(call.agent)
         if not search.template or search.template != call.bindings.get("search"):
-            raise Unavailable("search_missing", f"policy names no search engine for {call.agent}", "name one in egress")
+            raise Unavailable(
+                "search_missing",
+                f"policy names no search engine for {call.agent}",
+                f"name one in egress.agents.{call.agent}.search",
+            )
         asked = call.args.get("count")
         count = min(asked, search.results) if isinstance(asked, int) else search.results
         question = quote(str(call.args["query"]), safe="")
