@@ -9,21 +9,18 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.attacks.pressing import DATA, START, boxes, first, heard, living, say, settle, wardens, worker
 from tests.ordinary import until
 from tests.sandboxes import daemon
-from tests.sandboxes.boxed import LIMITS, ONE, TWO, Ground, grounded
+from tests.sandboxes.boxed import ONE, TWO, Ground, grounded
 
 from bascule.core.outfit import PLAIN
 from bascule.sandboxes.warden.outfits import outfit_json
-from bascule.sandboxes.warden.values import limits_json
 
 pytestmark = pytest.mark.live
 if os.geteuid() != 0:
@@ -32,106 +29,12 @@ if os.geteuid() != 0:
 ASKED = 3000
 """Questions whose answers nobody reads; a warden keeps 4096 of them."""
 
-DATA = {"writable": True, "mounts": [], "limits": limits_json(LIMITS), "bare": False}
-START = {"op": "start", **DATA}
-
 
 @pytest.fixture
 def ground(tmp_path: Path) -> Iterator[Ground]:
     with grounded(tmp_path / "home", "docker") as made:
         made.socket.settimeout(30)
         yield made
-
-
-KEPT = 4
-"""A warden, what makes its copies, and two of them that wait for boxes."""
-
-
-def wardens(ground: Ground) -> list[int]:
-    """The warden and every copy of it."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError):
-            words = (entry / "cmdline").read_bytes() if entry.name.isdecimal() else b""
-            found += [int(entry.name)] if str(ground.home).encode() in words and b"warden.process" in words else []
-    return sorted(found)
-
-
-def first(ground: Ground) -> int:
-    """The warden itself, which all its copies and boxes descend from."""
-    found = wardens(ground)
-    for pid in found:
-        with suppress(OSError):  # a copy that has ended meanwhile
-            if parent(pid) not in found:
-                return pid
-    raise AssertionError("there is no warden")
-
-
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def boxes(ground: Ground) -> list[str]:
-    """Processes of the agents."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError):
-            if entry.name.isdecimal() and entry.stat().st_uid in ground.uids.values():
-                found.append((entry / "cmdline").read_text().replace("\0", " ")[:80])
-    return found
-
-
-def holdings(ground: Ground) -> dict[str, int]:
-    """What the warden holds: descriptors, mounts, containers, and processes in boxes."""
-    warden = first(ground)
-    return {
-        "descriptors": len(os.listdir(f"/proc/{warden}/fd")),
-        # Without what other tests mount on this machine meanwhile, which a warden is meant to see too.
-        "mounts": (mounts(warden) - mounts("self")).total(),
-        "containers": len(daemon.containers(ground.home)),
-        "processes": len(boxes(ground)),
-    }
-
-
-def mounts(warden: int | str) -> Counter[tuple[str, ...]]:
-    """Device, directory of it and place of everything that is mounted for a process."""
-    rows = (line.split() for line in Path(f"/proc/{warden}/mountinfo").read_text().splitlines())
-    return Counter(tuple(row[2:5]) for row in rows)
-
-
-def say(ground: Ground, body: dict[str, Any], files: list[int]) -> None:
-    socket.send_fds(ground.socket, [json.dumps(body).encode()], files)
-
-
-def heard(ground: Ground, number: int) -> dict[str, Any]:
-    """The answer to one question; what else is said on the way is passed over."""
-    while True:
-        said = json.loads(ground.socket.recv(1 << 18))
-        if said.get("id") == number:
-            return dict(said)
-
-
-def worker(ground: Ground, number: int, agent: str) -> tuple[int, socket.socket]:
-    """A file worker's box, properly asked for."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        say(ground, {"id": number, **START, "agent": agent}, [theirs.fileno()])
-    said = heard(ground, number)
-    assert said["ok"], said
-    return int(said["box"]), ours
-
-
-def settle(ground: Ground) -> dict[str, int]:
-    """What it holds once it has made what it keeps ready."""
-    before: dict[str, int] = {}
-
-    def same() -> bool:
-        nonlocal before
-        last, before = before, holdings(ground)
-        return last == before and len(wardens(ground)) == KEPT
-
-    assert until(same)
-    return before
 
 
 def test_numbers_said_again_and_boxes_that_are_not_there(ground: Ground) -> None:
@@ -191,12 +94,13 @@ def test_one_that_hears_nothing_for_good_is_let_go_with_all_it_had(ground: Groun
     _, line = worker(ground, 1, ONE)
     _, other = worker(ground, 2, TWO)
     warden = first(ground)
-    assert boxes(ground)
+    theirs = boxes(ground)
+    assert theirs
     with suppress(OSError):  # the warden goes when it has kept as many answers as it keeps
         for number in range(20 * ASKED):
             say(ground, {"id": number, "op": "status", "box": 99}, [])
     assert until(lambda: not Path(f"/proc/{warden}").exists())
-    assert until(lambda: boxes(ground) == [] and wardens(ground) == [])
+    assert until(lambda: living(ground, theirs) == [] and wardens(ground) == [])
     assert daemon.containers(ground.home) == []
     with line, other:
         assert line.recv(1) == other.recv(1) == b""

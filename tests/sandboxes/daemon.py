@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
+from urllib.parse import urlencode
 
 from bascule.sandboxes.docker.argv import LABEL_HOME
 from bascule.sandboxes.docker.build import REMARK, debian_image
@@ -27,6 +29,16 @@ def record(home: Path) -> None:
 def containers(home: Path) -> list[str]:
     """The ids of a home's containers, running or not."""
     return [str(found["Id"]) for found in Engine(SOCKET).containers({LABEL_HOME: str(home)})]
+
+
+def remembered(home: Path) -> set[str]:
+    """The ids of the containers it has made for a home of late, those too that lasted for one call."""
+    engine = Engine(SOCKET)
+    filters = {"type": ["container"], "event": ["create"], "label": [f"{LABEL_HOME}={home}"]}
+    query = urlencode({"since": "0", "until": str(time.time()), "filters": json.dumps(filters)})
+    status, said = engine._exchange("GET", f"{engine._base()}/events?{query}", None)
+    assert status == 200, said
+    return {str(json.loads(line)["id"]) for line in said.splitlines()}
 
 
 def kill_containers(home: Path) -> None:
