@@ -234,7 +234,6 @@ def gone_with(house: Living) -> None:
 
 VICTIMS: dict[str, Callable[[Living, random.Random], list[int]]] = {
     "gateway": lambda house, _dice: [house.pid],
-    "gateway again": lambda house, _dice: [house.pid],
     "warden": lambda house, _dice: wardens(house),
     "one process of the warden": lambda house, dice: [dice.choice(wardens(house))],
     "both": lambda house, _dice: [*wardens(house), house.pid],
