@@ -104,7 +104,7 @@ def test_a_file_worker_killed_while_it_is_asked(house: Killable) -> None:
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
     outcome = under_way.join()["outcome"]
-    assert (outcome["ok"], outcome["content"]) == (False, "the file worker has ended")
+    assert (outcome["ok"], outcome["content"]) == (False, "the file worker has ended [worker_dead]")
     assert size(house.root() / "workspace" / "log") == before
     assert appended(house)["outcome"]["ok"]
 

@@ -122,7 +122,7 @@ def _problem(error: ErrorDetails, path: Path) -> tuple[str, str]:
 
 
 def _nearest(word: str, choices: list[str]) -> str:
-    return _meant(word, choices) or (f"keys that may stand here: {', '.join(choices)}" if choices else "")
+    return _meant(word, choices) or (f"known keys: {', '.join(choices)}" if choices else "")
 
 
 def _meant(word: str, choices: list[str]) -> str:
