@@ -29,6 +29,7 @@ from bascule.host.policy_files import load
 from bascule.linux.calls import die_with_parent, forbid_new_privileges
 from bascule.policy.places import APPROVALS_NAME, CONFIG_NAME
 from bascule.sandboxes.boxes import RoutedBoxes
+from bascule.sandboxes.footing import Footing
 from bascule.sandboxes.warden.client import WardenClient
 
 AGENT = "main"
@@ -138,7 +139,7 @@ async def a_house(home: Path, warden: socket) -> AsyncIterator[tuple[House, Ways
     table = accounts.load(home)
     client = WardenClient.attach(warden)
     ways = WaysOut(loaded.policy.agents)
-    boxes = RoutedBoxes(client, loaded.policy.agents, table.agents if table else {}, os.geteuid(), ways)
+    boxes = RoutedBoxes(Footing(client, loaded.policy.agents, table.agents if table else {}, os.geteuid(), ways))
     ground = Ground(
         account=lambda _agent: None,
         home=home,

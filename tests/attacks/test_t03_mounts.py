@@ -192,7 +192,7 @@ def test_docker_follows_a_source_that_is_a_link_and_ours_is_never_made(ground: G
 
 async def lent_both(boxed: Boxed, first: Mount, second: Mount, *words: str) -> bytes:
     """What a program says where policy lends these two, or the code of the refusal."""
-    agents = boxed.boxes._agents
+    agents = boxed.boxes._on.agents
     assert isinstance(agents, dict)
     rules = agents[ONE]
     agents[ONE] = replace(rules, layout=replace(rules.layout, binds=(first, second)))

@@ -267,7 +267,7 @@ def test_only_whom_policy_named_at_the_start_gets_one(place: Place) -> None:
 
     async def body(boxed: Boxed) -> list[str]:
         configure(boxed, network=RAW, **dns())
-        rules = docker(boxed)._agents[ONE]
+        rules = docker(boxed)._on.agents[ONE]
         said = []
         for agent in (TWO, ONE):
             wanting = Wanting(place.net.image, 0, has_way=False, tools_safe=True)

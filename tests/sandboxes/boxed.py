@@ -36,6 +36,7 @@ from bascule.host.programs import classify
 from bascule.host.split import Start, Subordinate, needed_paths, start_warden
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
 from bascule.sandboxes.docker.backend import DockerBoxes
+from bascule.sandboxes.footing import Footing
 from bascule.sandboxes.unsafe_none.backend import UnsafeNoneBoxes
 from bascule.sandboxes.warden.client import WardenClient
 from bascule.sandboxes.warden.config import config_here, warden_command
@@ -231,7 +232,7 @@ def within(
         make = DockerBoxes if ground.mode == "docker" else UnsafeNoneBoxes if on_host else BubblewrapBoxes
         backend = Backend.UNSAFE_NONE if on_host else Backend.BUBBLEWRAP
         agents = policies(ground.home, network if way is None else "proxy", backend)
-        boxes = make(client, agents, ground.uids, ground.gateway, way)
+        boxes = make(Footing(client, agents, ground.uids, ground.gateway, way))
         try:
             return await asyncio.wait_for(body(Boxed(ground, client, boxes)), 120)
         finally:

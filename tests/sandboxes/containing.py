@@ -21,7 +21,7 @@ def docker(boxed: Boxed) -> DockerBoxes:
 
 def configure(boxed: Boxed, **changes: object) -> None:
     """Change the sandbox rules of the first agent, as a reload of policy would."""
-    agents = docker(boxed)._agents
+    agents = docker(boxed)._on.agents
     assert isinstance(agents, dict)
     rules = agents[ONE]
     own = {"per_session", "idle_seconds", "image", "dns"}

@@ -57,6 +57,7 @@ from bascule.core.confinement import Mount
 from bascule.core.errors import Unavailable
 from bascule.core.policy import Backend
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
+from bascule.sandboxes.footing import Footing
 from bascule.sandboxes.unsafe_none.backend import UnsafeNoneBoxes
 
 __all__ = [
@@ -300,7 +301,7 @@ def test_a_gateway_that_names_it_and_a_warden_that_was_not_told_make_a_box(tmp_p
 
     async def body(boxed: Boxed) -> tuple[bytes, str]:
         bare = policies(boxed.ground.home, backend=Backend.UNSAFE_NONE)
-        lying = Boxed(boxed.ground, boxed.client, UnsafeNoneBoxes(boxed.client, bare, boxed.ground.uids, 1))
+        lying = Boxed(boxed.ground, boxed.client, UnsafeNoneBoxes(Footing(boxed.client, bare, boxed.ground.uids, 1)))
         with pytest.raises(Unavailable) as refused:
             await lying.boxes.posture(KEY)
         return (await lying.run("cat", canary)).stdout, refused.value.code
@@ -311,7 +312,7 @@ def test_a_gateway_that_names_it_and_a_warden_that_was_not_told_make_a_box(tmp_p
 
 def test_boxes_of_another_backend_are_not_used_with_a_warden_that_was_told_of_the_bare_host(ground: Ground) -> None:
     async def body(boxed: Boxed) -> list[str]:
-        usual = BubblewrapBoxes(boxed.client, policies(ground.home), ground.uids, ground.gateway)
+        usual = BubblewrapBoxes(Footing(boxed.client, policies(ground.home), ground.uids, ground.gateway))
         codes = []
         for trying in (usual.posture(KEY), usual.files(KEY), usual.text(ONE, b"<p>x", "utf-8")):
             with pytest.raises(Unavailable) as refused:

@@ -44,7 +44,7 @@ def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def lend(boxed: Boxed, *binds: Mount, access: str = "rw", agent: str = ONE) -> None:
-    agents = boxed.boxes._agents
+    agents = boxed.boxes._on.agents
     assert isinstance(agents, dict)
     rules: AgentPolicy = agents[agent]
     agents[agent] = replace(
@@ -318,7 +318,7 @@ def test_changed_binds_replace_the_container_before_its_next_call(ground: Ground
 
 
 def dress(boxed: Boxed, outfit: Outfit) -> None:
-    agents = boxed.boxes._agents
+    agents = boxed.boxes._on.agents
     assert isinstance(agents, dict)
     rules: AgentPolicy = agents[ONE]
     agents[ONE] = replace(rules, sandbox=replace(rules.sandbox, outfit=outfit))

@@ -228,7 +228,7 @@ def test_another_profile_is_another_container(strict: Ground) -> None:
     async def body(boxed: Boxed) -> tuple[list[str], list[str]]:
         await boxed.boxes.files(KEY)
         before = daemon.containers(strict.home)
-        rules = docker(boxed)._agents[ONE].sandbox
+        rules = docker(boxed)._on.agents[ONE].sandbox
         configure(boxed, docker=replace(rules.docker, seccomp="/etc/calls.json", seccomp_digest="0" * 64))
         await boxed.boxes.files(KEY)
         return before, daemon.containers(strict.home)

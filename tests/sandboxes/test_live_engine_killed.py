@@ -21,6 +21,7 @@ from bascule.host.programs import HostPrograms
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
 from bascule.sandboxes.docker.argv import LABEL_HOME, LABEL_PLACE
 from bascule.sandboxes.docker.engine import Engine
+from bascule.sandboxes.footing import Footing
 
 pytestmark = pytest.mark.live
 if os.geteuid() != 0:
@@ -69,7 +70,7 @@ async def reads(boxed: Boxed) -> bool:
 
 async def beside(boxed: Boxed) -> bool:
     """Another agent's bubblewrap box over the same warden works."""
-    boxes = BubblewrapBoxes(boxed.client, policies(boxed.ground.home), boxed.ground.uids, boxed.ground.gateway)
+    boxes = BubblewrapBoxes(Footing(boxed.client, policies(boxed.ground.home), boxed.ground.uids, boxed.ground.gateway))
     key = BoxKey(TWO, SessionKey("agent:two:cli"))
     limits = policies(boxed.ground.home)[TWO].sandbox.limits
     program = ProgramRun(("true",), HostPrograms().look("true", "/nonexistent"))

@@ -23,6 +23,7 @@ from bascule.core.ids import SessionKey
 from bascule.host.programs import HostPrograms
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
 from bascule.sandboxes.docker.backend import DockerBoxes
+from bascule.sandboxes.footing import Footing
 
 pytestmark = pytest.mark.live
 if os.geteuid() != 0:
@@ -65,7 +66,7 @@ async def reads(boxed: Boxed) -> bool:
 
 async def beside(boxed: Boxed) -> bool:
     """Another agent's bubblewrap box over the same warden still works."""
-    boxes = BubblewrapBoxes(boxed.client, policies(boxed.ground.home), boxed.ground.uids, boxed.ground.gateway)
+    boxes = BubblewrapBoxes(Footing(boxed.client, policies(boxed.ground.home), boxed.ground.uids, boxed.ground.gateway))
     found = HostPrograms().look("true", "/nonexistent")
     key = BoxKey(TWO, SessionKey("agent:two:cli"))
     limits = policies(boxed.ground.home)[TWO].sandbox.limits

@@ -39,6 +39,7 @@ from bascule.host.rights import Rights
 from bascule.host.site import site_of
 from bascule.host.sudoers import Sudoers
 from bascule.sandboxes.boxes import RoutedBoxes
+from bascule.sandboxes.footing import Footing
 from bascule.sandboxes.warden.client import WardenClient
 from bascule.service.shapes import ErrorBody
 
@@ -147,7 +148,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
         )
     surfaces = Surfaces(loaded.policy, lambda line: LOG.info("%s", line))
     ways = WaysOut(loaded.policy.agents)
-    boxes = RoutedBoxes(client, loaded.policy.agents, table.agents, os.geteuid(), ways)
+    boxes = RoutedBoxes(Footing(client, loaded.policy.agents, table.agents, os.geteuid(), ways))
     keeper = Keeper(loaded.policy, boxes, lambda line: LOG.warning("%s", line))
     watch = Watch(born.home, os.getpid(), _users(loaded.policy))
     unsafe = _unsafe(loaded.policy)

@@ -16,6 +16,7 @@ from bascule.core.ids import AgentId
 from bascule.core.policy import AgentPolicy, Backend
 from bascule.sandboxes.boxes import RoutedBoxes
 from bascule.sandboxes.fitness import check_ground
+from bascule.sandboxes.footing import Footing
 from bascule.sandboxes.unsafe_none.backend import UnsafeNoneBoxes
 from bascule.sandboxes.warden.client import Measurement, WardenClient
 
@@ -44,7 +45,7 @@ def named(backend: Backend) -> dict[AgentId, AgentPolicy]:
 
 
 def test_it_exists_for_agents_whose_policy_names_it() -> None:
-    assert isinstance(UnsafeNoneBoxes(CLIENT, named(Backend.UNSAFE_NONE), UIDS, 5), UnsafeNoneBoxes)
+    assert isinstance(UnsafeNoneBoxes(Footing(CLIENT, named(Backend.UNSAFE_NONE), UIDS, 5)), UnsafeNoneBoxes)
 
 
 @pytest.mark.parametrize("backend", OTHERS)
@@ -52,7 +53,7 @@ def test_it_refuses_to_exist_for_any_other(backend: Backend) -> None:
     mixed = named(Backend.UNSAFE_NONE) | {TWO: named(backend)[TWO]}
     for agents in (named(backend), mixed, {}):
         with pytest.raises(NotPermitted) as refused:
-            UnsafeNoneBoxes(CLIENT, agents, UIDS, 5)
+            UnsafeNoneBoxes(Footing(CLIENT, agents, UIDS, 5))
         assert refused.value.code == "unsafe_none_unnamed"
 
 
@@ -66,21 +67,21 @@ def refusal(boxes: UnsafeNoneBoxes | RoutedBoxes) -> str:
 
 def test_an_agent_that_left_it_is_refused_before_anything_is_asked_for() -> None:
     agents = named(Backend.UNSAFE_NONE)
-    boxes = UnsafeNoneBoxes(CLIENT, agents, UIDS, 5)
+    boxes = UnsafeNoneBoxes(Footing(CLIENT, agents, UIDS, 5))
     agents[ONE] = replace(agents[ONE], sandbox=replace(agents[ONE].sandbox, backend=Backend.BUBBLEWRAP))
     assert refusal(boxes) == "unsafe_none_unnamed"
 
 
 def test_an_agent_that_came_to_it_under_a_running_gateway_is_refused() -> None:
     agents = named(Backend.BUBBLEWRAP)
-    boxes = RoutedBoxes(CLIENT, agents, UIDS, 5)
+    boxes = RoutedBoxes(Footing(CLIENT, agents, UIDS, 5))
     agents[ONE] = named(Backend.UNSAFE_NONE)[ONE]
     assert refusal(boxes) == "unsafe_none_unnamed"
 
 
 def test_without_an_account_of_its_own_there_is_no_bare_host() -> None:
     agents = named(Backend.UNSAFE_NONE)
-    assert refusal(UnsafeNoneBoxes(CLIENT, agents, {ONE: 5, TWO: 5}, 5)) == "unsafe_none_single"
+    assert refusal(UnsafeNoneBoxes(Footing(CLIENT, agents, {ONE: 5, TWO: 5}, 5))) == "unsafe_none_single"
 
 
 @pytest.mark.parametrize("backend", list(Backend))

@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
 from bascule.core.confinement import Mount
@@ -19,18 +19,19 @@ from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import AgentId
 from bascule.core.paths import shown
 from bascule.core.policy import AgentPolicy, Backend
-from bascule.core.ports import Files, WayOut
+from bascule.core.ports import Files
 from bascule.core.posture import Posture
 from bascule.sandboxes.attendance import check_ways
 from bascule.sandboxes.bound import bound, is_bare, standing_mounts
 from bascule.sandboxes.bubblewrap.pipeline import Pipeline
 from bascule.sandboxes.files import WorkerFiles, connect
 from bascule.sandboxes.fitness import Unfit, check_ground, held_against, roots
+from bascule.sandboxes.footing import Footing
 from bascule.sandboxes.hello import Hello, Setup
 from bascule.sandboxes.keeping import is_due
 from bascule.sandboxes.oneshot import OneShot
 from bascule.sandboxes.pages import PageReader
-from bascule.sandboxes.warden.client import Measurement, RunningBox, WardenClient
+from bascule.sandboxes.warden.client import Measurement, RunningBox
 from bascule.sandboxes.warden.messages import StartWorker
 from bascule.sandboxes.warden.stage import BOX_CANARY
 
@@ -65,28 +66,12 @@ class BubblewrapBoxes:
     BACKEND = Backend.BUBBLEWRAP
     """What policy calls the boxes made here."""
 
-    def __init__(  # noqa: PLR0913 -- each is a neighbour of its own
-        self,
-        client: WardenClient,
-        agents: Mapping[AgentId, AgentPolicy],
-        uids: Mapping[AgentId, int],
-        gateway_uid: int,
-        way: WayOut | None = None,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Use ``client``; ``uids`` are kernel uids as the host counts; ``way`` answers for boxes with a way out.
-
-        ``clock`` counts seconds.
-        """
-        self._clock = clock
-        self._client = client
-        self._agents = agents
-        self._uids = uids
-        self._gateway_uid = gateway_uid
-        self._way = way
+    def __init__(self, footing: Footing) -> None:
+        self._on = footing
+        self._client = footing.client
         self._workers: dict[BoxKey, _Worker] = {}
-        self._turns: dict[BoxKey, asyncio.Lock] = {}
+        # Gone with the last that waits in it: sessions come and go for as long as a gateway lives.
+        self._turns: WeakValueDictionary[BoxKey, asyncio.Lock] = WeakValueDictionary()
 
     async def files(self, key: BoxKey, mounts: tuple[Mount, ...] = ()) -> Files:
         """Return the session's warm file worker; with mounts, one that ends after its first operation.
@@ -106,8 +91,8 @@ class BubblewrapBoxes:
             Unavailable: a box could not be made; nothing ran.
         """
         policy = self._policy(request.key.agent)
-        check_ways(request, self._way)
-        return await Pipeline(self._client, bound(request, policy), self._way).run()
+        check_ways(request, self._on.way)
+        return await Pipeline(self._client, bound(request, policy), self._on.way).run()
 
     async def posture(self, key: BoxKey, *, fresh: bool = False) -> Posture:
         """Return the self-test of the session's worker, the agent's newest, or a new one; ``fresh`` measures again.
@@ -167,12 +152,12 @@ class BubblewrapBoxes:
     async def prune(self) -> None:
         """End the file workers that policy does not keep any longer: unused too long, or too old."""
         for key, worker in list(self._workers.items()):
-            if is_due(self._policy(key.agent).sandbox.docker, worker.made, worker.used, self._clock()):
+            if is_due(self._policy(key.agent).sandbox.docker, worker.made, worker.used, self._on.clock()):
                 await self.end(key)
 
     async def standing(self) -> tuple[Standing, ...]:
         """Return the file workers that are warm."""
-        now, today = self._clock(), time.time()
+        now, today = self._on.clock(), time.time()
         return tuple(
             Standing(
                 f"worker-{worker.box.number}", key.agent, self.BACKEND.value, "running", today - (now - worker.made),
@@ -183,9 +168,7 @@ class BubblewrapBoxes:
         )  # fmt: skip
 
     def _policy(self, agent: AgentId) -> AgentPolicy:
-        if agent not in self._agents or agent not in self._uids:
-            raise Unavailable("agent_without_account", f"agent {agent} has no account here", "restart the gateway")
-        return self._agents[agent]
+        return self._on.policy(agent)
 
     async def _warm(self, key: BoxKey) -> _Worker:
         async with self._turns.setdefault(key, asyncio.Lock()):
@@ -194,7 +177,7 @@ class BubblewrapBoxes:
                 if worker is not None:
                     await self._end(worker.files, worker.box)
                 worker = self._workers[key] = await self._start(key, ())
-            worker.used = self._clock()
+            worker.used = self._on.clock()
             return worker
 
     async def _start(self, key: BoxKey, mounts: tuple[Mount, ...]) -> _Worker:
@@ -223,7 +206,7 @@ class BubblewrapBoxes:
         if found.problems:
             await asyncio.shield(self._end(files, box))
             raise Unfit(found)
-        return _Worker(files, box, found, self._clock(), self._clock(), policy.sandbox.limits.cpu_seconds)
+        return _Worker(files, box, found, self._on.clock(), self._on.clock(), policy.sandbox.limits.cpu_seconds)
 
     async def _box(self, request: StartWorker) -> tuple[socket.socket, RunningBox]:
         """Start a worker's box; return our end of the line to it, with the box."""
@@ -242,7 +225,7 @@ class BubblewrapBoxes:
             Unavailable: the warden gives the agent's programs something else than policy says.
         """
         check_ground(agent, measured, self.BACKEND)
-        return held_against(hello, measured, self._uids[agent], self._gateway_uid)
+        return held_against(hello, measured, self._on.uids[agent], self._on.gateway_uid)
 
     async def _end(self, files: WorkerFiles | None, box: RunningBox) -> None:
         if files is not None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from bascule.core.box import BoxKey, PipelineRequest, PipelineResult, Standing
 from bascule.core.confinement import Mount
@@ -20,7 +20,7 @@ from bascule.core.errors import BasculeError, Unavailable
 from bascule.core.ids import AgentId, cli_session
 from bascule.core.paths import shown
 from bascule.core.policy import AgentPolicy
-from bascule.core.ports import Files, WayOut
+from bascule.core.ports import Files
 from bascule.core.posture import Posture
 from bascule.sandboxes.attendance import Attendance, check_ways
 from bascule.sandboxes.bound import bound, standing_mounts
@@ -34,11 +34,12 @@ from bascule.sandboxes.docker.watch import EngineWatch
 from bascule.sandboxes.docker.working import Scope, Working, roster, turn_of, with_tools
 from bascule.sandboxes.files import WorkerFiles, connect
 from bascule.sandboxes.fitness import Unfit, held_against, roots
+from bascule.sandboxes.footing import Footing
 from bascule.sandboxes.hello import Hello, Setup
 from bascule.sandboxes.keeping import is_due
 from bascule.sandboxes.oneshot import OneShot
 from bascule.sandboxes.pages import PageReader
-from bascule.sandboxes.warden.client import Measurement, WardenClient
+from bascule.sandboxes.warden.client import Measurement
 from bascule.sandboxes.warden.container_requests import Contain
 from bascule.sandboxes.warden.stage import BOX_CANARY
 
@@ -50,33 +51,17 @@ _OPERATION_SECONDS = 30.0
 class DockerBoxes:
     """All containers of one gateway."""
 
-    def __init__(  # noqa: PLR0913 -- each is a neighbour of its own
-        self,
-        client: WardenClient,
-        agents: Mapping[AgentId, AgentPolicy],
-        uids: Mapping[AgentId, int],
-        gateway_uid: int,
-        way: WayOut | None = None,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Use ``client``; ``uids`` are kernel uids as the host counts; ``way`` answers for boxes with a way out.
-
-        ``clock`` counts seconds.
-        """
-        self._clock = clock
-        self._client = client
-        self._agents = agents
-        self._uids = uids
-        self._gateway_uid = gateway_uid
-        self._way = way
+    def __init__(self, footing: Footing) -> None:
+        self._on = footing
+        self._client = footing.client
         self._containers: dict[Scope, Working] = {}
         self._alone: list[Working] = []
         self._making: set[str] = set()
         self._shelves: dict[str, Shelf] = {}
-        self._watch = EngineWatch(client.containers, clock)
-        self._turns: dict[Scope, asyncio.Lock] = {}
-        client.when_gone(self._let_go)
+        self._watch = EngineWatch(self._client.containers, footing.clock)
+        # Gone with the last that waits in it: sessions come and go for as long as a gateway lives.
+        self._turns: WeakValueDictionary[Scope, asyncio.Lock] = WeakValueDictionary()
+        self._client.when_gone(self._let_go)
 
     async def files(self, key: BoxKey, mounts: tuple[Mount, ...] = ()) -> Files:
         """Return the container's warm file worker; with mounts, one in a container that ends after its first operation.
@@ -105,7 +90,7 @@ class DockerBoxes:
             Unavailable: the container or a program in it cannot be had; nothing ran.
         """
         rules = self._policy(request.key.agent)
-        check_ways(request, self._way if self._has_way(request.key.agent) else None, bridged=is_bridged(rules))
+        check_ways(request, self._on.way if self._has_way(request.key.agent) else None, bridged=is_bridged(rules))
         mounts = tuple(dict.fromkeys(mount for run in request.runs for mount in run.mounts))
         tools = await self._client.tools(request.key.agent)
         root = f"{rules.layout.agent_root}/tools/"
@@ -121,7 +106,7 @@ class DockerBoxes:
             try:
                 return await self._watch.hold(Pipeline(container.line, bound(request, rules)).run())
             finally:
-                container.used = self._clock()
+                container.used = self._on.clock()
                 await asyncio.shield(self._clear(container))
 
     async def look(self, agent: AgentId, paths: Sequence[str]) -> tuple[str, str, bytes]:
@@ -167,7 +152,7 @@ class DockerBoxes:
                 finally:
                     reader.close()
             finally:
-                container.used = self._clock()
+                container.used = self._on.clock()
                 await asyncio.shield(self._clear(container))
 
     async def stop(self, agent: AgentId | None) -> None:
@@ -214,7 +199,7 @@ class DockerBoxes:
         """
         standing = (*self._containers.values(), *self._alone)
         known = {*self._making, *(container.place for container in standing)}
-        for home in {rules.layout.home for rules in self._agents.values()}:
+        for home in {rules.layout.home for rules in self._on.agents.values()}:
             clear_places(Path(home) / "state" / "boxes", known)
         await remove_unknown(self._client, known)
 
@@ -230,7 +215,7 @@ class DockerBoxes:
 
     async def prune(self) -> None:
         """End what policy does not keep any longer: unused too long, or too old."""
-        now = self._clock()
+        now = self._on.clock()
         for scope, container in list(self._containers.items()):
             due = is_due(self._policy(scope[0]).sandbox.docker, container.made, container.used, now)
             if due and not container.turn.locked():
@@ -243,14 +228,12 @@ class DockerBoxes:
         Raises:
             Unavailable: Docker does not answer.
         """
-        return roster(await self._client.containers(), self._containers, self._clock())
+        return roster(await self._client.containers(), self._containers, self._on.clock())
 
     # -- containers
 
     def _policy(self, agent: AgentId) -> AgentPolicy:
-        if agent not in self._agents or agent not in self._uids:
-            raise Unavailable("agent_without_account", f"agent {agent} has no account here", "restart the gateway")
-        return self._agents[agent]
+        return self._on.policy(agent)
 
     def _scope(self, key: BoxKey) -> Scope:
         return key.agent, key.session if self._policy(key.agent).sandbox.docker.per_session else ""
@@ -267,7 +250,7 @@ class DockerBoxes:
                 and found.digest == self._wanting(key.agent, unsafe).digest(self._policy(key.agent))
             ):
                 await self._must_answer()
-                found.used = self._clock()
+                found.used = self._on.clock()
                 return found
             if found is not None:
                 del self._containers[scope]
@@ -280,10 +263,10 @@ class DockerBoxes:
         rules = self._policy(agent)
         home = rules.layout.home
         image = self._shelves.setdefault(home, Shelf(Path(home))).id_of(rules.sandbox.docker.image)
-        return Wanting(image, self._uids[agent], self._has_way(agent), not tools)
+        return Wanting(image, self._on.uids[agent], self._has_way(agent), not tools)
 
     def _has_way(self, agent: AgentId) -> bool:
-        return self._way is not None and self._policy(agent).sandbox.network == "proxy"
+        return self._on.way is not None and self._policy(agent).sandbox.network == "proxy"
 
     async def _start(self, key: BoxKey, mounts: tuple[Mount, ...], tools: str) -> Working:
         rules = self._policy(key.agent)
@@ -296,7 +279,7 @@ class DockerBoxes:
                 measured, end_way = await self._contain(request)
                 self._watch.answered()
                 try:
-                    connection = await place.accept(self._uids[key.agent], _CONNECT_SECONDS)
+                    connection = await place.accept(self._on.uids[key.agent], _CONNECT_SECONDS)
                 except BaseException:
                     end_way()
                     await asyncio.shield(self._discharge(key.agent, place.name))
@@ -305,7 +288,7 @@ class DockerBoxes:
                 self._making.discard(place.name)
         line = ContainerLine.open(connection, f"{rules.layout.home}/shared", rules.layout.agent_root)
         line.at_end(end_way)
-        now = self._clock()
+        now = self._on.clock()
         made = Working(key, place.name, digest, line, with_tools(measured, tools), now, now)
         if mounts:
             self._alone.append(made)
@@ -313,9 +296,9 @@ class DockerBoxes:
 
     async def _contain(self, request: Contain) -> tuple[Measurement, Callable[[], None]]:
         """Have a container made; return what the kernel says of it, and what ends the answering at its way out."""
-        if self._way is None or not request.proxy:
+        if self._on.way is None or not request.proxy:
             return (await self._client.contain(request)).measured, lambda: None
-        with Attendance(self._way, request.agent) as attendance:
+        with Attendance(self._on.way, request.agent) as attendance:
             measured = (await self._client.contain(request, attendance.descriptor)).measured
             try:
                 return measured, attendance.begin()
@@ -346,7 +329,7 @@ class DockerBoxes:
 
     def _held(self, hello: Hello, container: Working) -> Posture:
         agent = container.key.agent
-        uids = self._uids[agent], self._gateway_uid
+        uids = self._on.uids[agent], self._on.gateway_uid
         return held_against(hello, container.measured, *uids, bridged=is_bridged(self._policy(agent)))
 
     async def _begin_worker(self, container: Working) -> socket.socket:

@@ -8,15 +8,11 @@ What is left of the walls stands in ``docs/sandbox.md``.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-
 from bascule.core.errors import NotPermitted, Unavailable
 from bascule.core.ids import AgentId
 from bascule.core.policy import AgentPolicy, Backend
-from bascule.core.ports import WayOut
 from bascule.sandboxes.bubblewrap.backend import BubblewrapBoxes
-from bascule.sandboxes.warden.client import WardenClient
+from bascule.sandboxes.footing import Footing
 
 
 class UnsafeNoneBoxes(BubblewrapBoxes):
@@ -24,26 +20,17 @@ class UnsafeNoneBoxes(BubblewrapBoxes):
 
     BACKEND = Backend.UNSAFE_NONE
 
-    def __init__(  # noqa: PLR0913 -- as the class it is one of
-        self,
-        client: WardenClient,
-        agents: Mapping[AgentId, AgentPolicy],
-        uids: Mapping[AgentId, int],
-        gateway_uid: int,
-        way: WayOut | None = None,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, footing: Footing) -> None:
         """See :class:`BubblewrapBoxes`.
 
         Raises:
-            NotPermitted: ``unsafe_none_unnamed``: the policy of one of ``agents`` does not name this, or there is none.
+            NotPermitted: ``unsafe_none_unnamed``: the policy of one of the agents does not name this, or there is none.
         """
-        for rules in agents.values():
+        for rules in footing.agents.values():
             _must_be_named(rules)
-        if not agents:
+        if not footing.agents:
             raise NotPermitted("unsafe_none_unnamed", "no agent's policy says sandbox.backend unsafe_none")
-        super().__init__(client, agents, uids, gateway_uid, way, clock=clock)
+        super().__init__(footing)
 
     def _policy(self, agent: AgentId) -> AgentPolicy:
         """Return the agent's rules, which must still name this.
@@ -54,7 +41,7 @@ class UnsafeNoneBoxes(BubblewrapBoxes):
         """
         rules = super()._policy(agent)
         _must_be_named(rules)
-        if self._uids[agent] == self._gateway_uid:
+        if self._on.uids[agent] == self._on.gateway_uid:
             raise Unavailable(
                 "unsafe_none_single",
                 f"{agent} has no account of its own, and on the bare host nothing else would hold it",
