@@ -99,3 +99,38 @@ def test_stopping_an_agent_ends_a_container_that_lives_for_one_call(ground: Grou
         return before, len(daemon.containers(ground.home))
 
     assert within(ground, body) == (1, 0)
+
+
+def test_a_container_whose_end_waits_for_a_call_is_ended_by_a_stop(ground: Ground) -> None:
+    sleeping = "import time\nprint('on', flush=True)\ntime.sleep(60)"
+
+    async def body(boxed: Boxed) -> tuple[tuple[int, ...], int, int]:
+        await boxed.boxes.files(KEY)
+        running = asyncio.ensure_future(python(boxed, sleeping))
+        while not docker(boxed)._containers[ONE, ""].turn.locked():
+            await asyncio.sleep(0.01)
+        configure(boxed, workspace_access="ro")
+        # Whoever needs the new one waits for the old one's turn, and may go away meanwhile.
+        waiting = asyncio.ensure_future(boxed.boxes.files(KEY))
+        await asyncio.sleep(0.2)
+        waiting.cancel()
+        await asyncio.wait((waiting,))
+        before = len(daemon.containers(ground.home))
+        await boxed.boxes.stop(ONE)
+        left = len(daemon.containers(ground.home))
+        return (await asyncio.wait_for(running, 20)).exits, before, left
+
+    assert within(ground, body) == ((137,), 1, 0)
+
+
+def test_what_is_left_of_a_stopped_container_costs_no_new_one(ground: Ground) -> None:
+    async def body(boxed: Boxed) -> tuple[bool, int]:
+        await boxed.boxes.files(KEY)
+        old = docker(boxed)._containers[ONE, ""]
+        await boxed.boxes.stop(ONE)
+        await boxed.boxes.files(KEY)
+        new = docker(boxed)._containers[ONE, ""]
+        await docker(boxed)._clear(old)  # as the call does that ran in it
+        return docker(boxed)._containers.get((ONE, "")) is new, len(daemon.containers(ground.home))
+
+    assert within(ground, body) == (True, 1)

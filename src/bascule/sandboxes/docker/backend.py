@@ -167,9 +167,9 @@ class DockerBoxes:
 
     async def end(self, key: BoxKey) -> None:
         """End the container a session uses, and those it has for granted paths; returns when they are gone."""
-        found = self._containers.pop(self._scope(key), None)
-        alone = [container for container in self._alone if container.key == key]
-        for container in (*([found] if found is not None else []), *alone):
+        scope = self._scope(key)
+        found = [container for known, container in self._containers.items() if known == scope]
+        for container in (*found, *(alone for alone in self._alone if alone.key == key)):
             await self._end(container)
 
     async def forget(self, key: BoxKey) -> None:
@@ -219,7 +219,6 @@ class DockerBoxes:
         for scope, container in list(self._containers.items()):
             due = is_due(self._policy(scope[0]).sandbox.docker, container.made, container.used, now)
             if due and not container.turn.locked():
-                del self._containers[scope]
                 await self._end(container)
 
     async def standing(self) -> tuple[Standing, ...]:
@@ -253,9 +252,8 @@ class DockerBoxes:
                 found.used = self._on.clock()
                 return found
             if found is not None:
-                del self._containers[scope]
-                async with found.turn:
-                    await self._end(found)
+                async with found.turn:  # known till then, so that whoever stops the agent finds what runs in it
+                    await asyncio.shield(self._end(found))
             made = self._containers[scope] = await self._start(key, (), unsafe)
             return made
 
@@ -355,7 +353,6 @@ class DockerBoxes:
         if not worker and container.files is not None:
             container.files.close()
         if not clean:
-            self._containers.pop(self._scope(container.key), None)
             await self._end(container)
 
     def _let_go(self) -> None:
@@ -370,8 +367,8 @@ class DockerBoxes:
 
     async def _end(self, container: Working) -> None:
         """Let go of a container, which ends it, and see to it that Docker has none of it left."""
-        if container in self._alone:
-            self._alone.remove(container)
+        self._alone = [each for each in self._alone if each is not container]
+        self._containers = {scope: each for scope, each in self._containers.items() if each is not container}
         self._close(container)
         await self._discharge(container.key.agent, container.place)
 
