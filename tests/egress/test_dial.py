@@ -71,6 +71,20 @@ def test_the_next_address_is_tried() -> None:
     asyncio.run(scene())
 
 
+def test_a_look_up_that_no_thread_can_be_started_for_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        dialer = Dialer(SystemResolver(1), resolve_seconds=5)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", lambda _thread: (_ for _ in ()).throw(RuntimeError("no more")))
+            for _ in range(3):
+                with pytest.raises(Unavailable) as refused:
+                    await dialer.checked("localhost", 80, private=True)
+                assert refused.value.code == "host_unresolved"
+        assert await dialer.checked("localhost", 80, private=True)
+
+    asyncio.run(scene())
+
+
 def test_the_machines_own_resolver() -> None:
     resolver = SystemResolver(1)
     found = asyncio.run(resolver("localhost", 80))

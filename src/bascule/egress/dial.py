@@ -8,6 +8,7 @@ the name to whoever serves it, which is why only names that a rule allows are lo
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -69,7 +70,11 @@ class SystemResolver:
             with suppress(RuntimeError):  # the loop has ended, and nobody asks any more
                 loop.call_soon_threadsafe(done, answer)
 
-        threading.Thread(target=work, name="resolve", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="resolve", daemon=True).start()
+        except RuntimeError:
+            self._places.release()
+            raise OSError(errno.EAGAIN, "no thread can be started to look a name up") from None
         return await found
 
 

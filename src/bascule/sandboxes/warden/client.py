@@ -1,15 +1,17 @@
 """The gateway's side of the warden's socket.
 
-Stops: waiting forever: when the warden is gone, every answer and exit that was waited for becomes a failure at once.
+Stops: waiting forever: when the warden is gone, every answer and exit that was waited for becomes a failure at once;
+and a box running that nobody waits for: it is killed as soon as it has a number.
 Does not check the warden's answers for malice; the warden is trusted more than the gateway.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -104,6 +106,7 @@ class WardenClient:
         self._next = 1
         self._sending = asyncio.Lock()
         self._mourners: list[Callable[[], None]] = []
+        self._killing: set[asyncio.Task[None]] = set()
 
     @staticmethod
     def attach(connection: socket.socket) -> WardenClient:
@@ -253,9 +256,14 @@ class WardenClient:
         self._state.answers[number] = answer
         try:
             await self._send(compose(number), files)
-            body = await asyncio.wait_for(answer, _ANSWER_SECONDS)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                body = await answer
         except TimeoutError:
             raise self.silent() from None
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled() and answer.exception() is None:
+                self._disown(answer.result())
+            raise
         finally:
             self._state.answers.pop(number, None)
         if body.get("ok") is not True:
@@ -317,6 +325,19 @@ class WardenClient:
         answer = self._state.answers.get(int(body["id"]))
         if answer is not None and not answer.done():
             answer.set_result(body)
+        else:
+            self._disown(body)
+
+    def _disown(self, body: Mapping[str, Any]) -> None:
+        """Kill the box an answer names, if it names one: whoever asked for it has gone away."""
+        if "exit" in body:
+            killing = asyncio.ensure_future(self._kill_unwanted(int(body["box"])))
+            self._killing.add(killing)
+            killing.add_done_callback(self._killing.discard)
+
+    async def _kill_unwanted(self, box: int) -> None:
+        with contextlib.suppress(Unavailable):  # a warden that is gone took it along
+            await self.kill(box)
 
     def _lost(self) -> None:
         self._state.closed = True
