@@ -19,8 +19,9 @@ from typing import Any
 
 from bascule.app.wiring import House
 from bascule.core.ids import AgentId
+from bascule.core.policy import DEFAULT_IMAGE
 from bascule.sandboxes.docker.engine import Engine
-from bascule.sandboxes.docker.record import DEFAULT_IMAGE, FILE, Image, write
+from bascule.sandboxes.docker.record import FILE, Image, write
 from bascule.sandboxes.warden.config import engine_socket
 from bench import dockers, others, outward, ways
 from bench.boxes import FILE as NOTES

@@ -11,9 +11,10 @@ import os
 from pathlib import Path
 
 from bascule.core.errors import BasculeError
+from bascule.core.policy import DEFAULT_IMAGE
 from bascule.sandboxes.docker.argv import LABEL_HOME
 from bascule.sandboxes.docker.engine import Engine
-from bascule.sandboxes.docker.record import DEFAULT_IMAGE, FILE, Image, write
+from bascule.sandboxes.docker.record import FILE, Image, write
 from bascule.sandboxes.warden.config import engine_socket
 from demo.steps import DemoError
 

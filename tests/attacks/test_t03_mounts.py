@@ -22,9 +22,9 @@ from tests.sandboxes.boxed import ONE, Boxed, Ground, grounded, within
 
 from bascule.core.confinement import Mount
 from bascule.core.errors import BasculeError
+from bascule.core.policy import DEFAULT_IMAGE
 from bascule.linux.calls import CLONE_NEWNS, stop_propagation, unmount, unshare
 from bascule.sandboxes.docker.engine import Engine
-from bascule.sandboxes.docker.record import DEFAULT_IMAGE
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 if os.geteuid() != 0:

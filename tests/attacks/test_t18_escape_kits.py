@@ -13,8 +13,8 @@ from tests.attacks.probing import BACKENDS, KITS, READING, WRITING, inside, list
 from tests.living import Living, living
 from tests.sandboxes import daemon
 
+from bascule.core.policy import DEFAULT_IMAGE
 from bascule.sandboxes.docker.engine import Engine
-from bascule.sandboxes.docker.record import DEFAULT_IMAGE
 
 pytestmark = pytest.mark.live
 

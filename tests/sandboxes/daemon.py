@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 from urllib.parse import urlencode
 
+from bascule.core.policy import DEFAULT_IMAGE
 from bascule.sandboxes.docker.argv import LABEL_HOME
 from bascule.sandboxes.docker.build import REMARK, debian_image
 from bascule.sandboxes.docker.engine import Engine
-from bascule.sandboxes.docker.record import DEFAULT_IMAGE, FILE, Image, write
+from bascule.sandboxes.docker.record import FILE, Image, write
 from bascule.sandboxes.warden.config import engine_socket
 
 SOCKET = engine_socket(os.environ.get("DOCKER_HOST", ""))

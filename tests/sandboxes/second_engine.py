@@ -22,8 +22,9 @@ from pathlib import Path
 from tests.sandboxes import daemon
 
 from bascule.core.errors import BasculeError
+from bascule.core.policy import DEFAULT_IMAGE
 from bascule.sandboxes.docker.engine import Engine
-from bascule.sandboxes.docker.record import DEFAULT_IMAGE, FILE, Image, write
+from bascule.sandboxes.docker.record import FILE, Image, write
 
 _KEPT = re.compile(
     r"(bin|lib|lib64|sbin|dev|proc|sys|tmp|mnt|run|etc|var|usr|usr/(bin|lib|lib64))/?"

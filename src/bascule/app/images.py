@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from bascule.core.errors import Malformed, Unavailable
+from bascule.core.policy import DEFAULT_IMAGE
 from bascule.sandboxes.docker import record
 from bascule.sandboxes.docker.build import debian_image, fetched_image
 from bascule.sandboxes.docker.engine import Engine
@@ -44,7 +45,7 @@ def make(home: Path, name: str, mirror: str) -> record.Image:
     images = dict(_recorded(home))
     engine = Engine(engine_socket(os.environ.get("DOCKER_HOST", "")), _LOAD_SECONDS, _WAIT_SECONDS)
     engine.version()
-    made = debian_image(engine, name, mirror) if name == record.DEFAULT_IMAGE else fetched_image(engine, name)
+    made = debian_image(engine, name, mirror) if name == DEFAULT_IMAGE else fetched_image(engine, name)
     try_python(engine, name, made.id)
     _write(home, images | {name: made})
     return made

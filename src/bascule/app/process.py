@@ -150,7 +150,7 @@ async def _serve(born: Inheritance, reached: Callable[[Boundary], None]) -> None
     ways = WaysOut(loaded.policy.agents)
     boxes = RoutedBoxes(Footing(client, loaded.policy.agents, table.agents, os.geteuid(), ways))
     keeper = Keeper(loaded.policy, boxes, lambda line: LOG.warning("%s", line))
-    watch = Watch(born.home, os.getpid(), _users(loaded.policy))
+    watch = Watch(born.home, os.getpid(), loaded.policy.users)
     unsafe = _unsafe(loaded.policy)
     ground = Ground(
         home=born.home,
@@ -202,10 +202,6 @@ def _machine(watch: Watch) -> tuple[ErrorBody, ...]:
         ErrorBody(code=finding.check, message=f"{finding.severity}: {finding.detail}", remedy=finding.remedy)
         for finding in watch.critical()
     )
-
-
-def _users(policy: Policy) -> tuple[str, ...]:
-    return tuple(user for person in policy.people.values() for user in person.users)
 
 
 def _granted(descriptor: int) -> Sudoers:

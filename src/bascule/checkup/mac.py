@@ -18,11 +18,6 @@ DATABASE = "Library/Application Support/com.apple.TCC/TCC.db"
 _MOST_ROWS = 10_000
 
 
-def is_mac() -> bool:
-    """True on macOS."""
-    return sys.platform == "darwin"
-
-
 def look(home: Path) -> tuple[Finding, ...]:
     """Return what macOS granted the Python that runs this.
 

@@ -19,6 +19,7 @@ from bascule.checkup.machine import Raised, Subject
 from bascule.checkup.ownership import reaches
 from bascule.core.errors import BasculeError
 from bascule.host.people import Tables
+from bascule.linux.mountinfo import parse_mountinfo
 
 MOST_ENTRIES = 3_000_000
 """Files and directories one look passes; a large server has some two million."""
@@ -52,28 +53,15 @@ class Look:
 
 
 def mounts(untrusted_text: str) -> tuple[str, ...]:
-    """Return where file systems are mounted that honour setuid (``proc_pid_mountinfo(5)``).
+    """Return where file systems are mounted that honour setuid.
 
     Args:
         untrusted_text: of ``/proc/self/mountinfo``.
     """
-    found = []
-    for line in untrusted_text.split("\n"):
-        fields = line.split(" ")
-        if "-" not in fields or len(fields) < 10:
-            continue
-        kind = fields[fields.index("-", 6) + 1] if "-" in fields[6:] else ""
-        if kind not in PSEUDO and "nosuid" not in fields[5].split(","):
-            found.append(_plain(fields[4]))
+    found = parse_mountinfo(untrusted_text)
     del untrusted_text
-    return tuple(dict.fromkeys(found))
-
-
-def _plain(path: str) -> str:
-    """Undo the escapes of blanks, tabs, line ends and backslashes."""
-    for code, letter in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        path = path.replace(code, letter)
-    return path
+    honouring = (mount for mount in found if mount.kind not in PSEUDO and "nosuid" not in mount.options)
+    return tuple(dict.fromkeys(mount.place for mount in honouring))
 
 
 def look_everywhere(subjects: tuple[Subject, ...], tables: Tables) -> Look:

@@ -32,20 +32,19 @@ def picture(home: Path, pid: int | None, *, raising: bool) -> Machine:
     Raises:
         BasculeError: the tables of accounts cannot be read.
     """
-    machine = gather(home, pid, _users(home))
+    machine = gather(home, pid, users_of(home))
     if not raising:
         return machine
     look = look_everywhere(machine.subjects, machine.who.tables)
     return replace(machine, raised=tuple(look.found), closed=look.why)
 
 
-def _users(home: Path) -> tuple[str, ...]:
+def users_of(home: Path) -> tuple[str, ...]:
     """The accounts policy says are operators'; a policy that is broken names nobody."""
     try:
-        people = load(home).policy.people.values()
+        return load(home).policy.users
     except BasculeError:
         return ()
-    return tuple(user for person in people for user in person.users)
 
 
 class Watch:

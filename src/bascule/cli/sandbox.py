@@ -12,6 +12,7 @@ from bascule.cli import launch
 from bascule.cli.options import AsJson, Home, Run, example, settle
 from bascule.cli.sink import Column
 from bascule.core.errors import Malformed
+from bascule.core.policy import DEFAULT_IMAGE
 
 Agent = Annotated[str, typer.Argument(metavar="AGENT", help="Which agent.")]
 
@@ -20,7 +21,6 @@ Named = Annotated[str | None, typer.Option("--agent", metavar="ID", help="The sa
 Every = Annotated[bool, typer.Option("--all", help="Every agent.")]
 Session = Annotated[str | None, typer.Option("--session", metavar="KEY", help="One session's boxes only.")]
 
-DEFAULT_IMAGE = "bascule-box:bookworm"
 DEBIAN = "http://deb.debian.org/debian"
 """Debian signs its packages, so that they may come unencrypted."""
 

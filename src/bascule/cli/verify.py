@@ -40,13 +40,14 @@ def verify(context: typer.Context, *, home: Home = None, as_json: AsJson = False
     """
     from bascule.checkup.governing import belongings, governing, row, who_is_who  # noqa: PLC0415 (for this verb only)
     from bascule.checkup.ownership import Model, worst  # noqa: PLC0415 (as above)
+    from bascule.checkup.system import users_of  # noqa: PLC0415 (as above)
     from bascule.host.agent_names import agent_names  # noqa: PLC0415 (as above)
 
     run = settle(context, home, as_json)
     place = Path(os.path.realpath(run.home))
     if not place.is_dir():
         raise Unavailable("home_missing", f"there is no Bascule home at {run.home}", "make one with: bascule init")
-    who = who_is_who(place, _users(place))
+    who = who_is_who(place, users_of(place))
     found = list(governing(place, who))
     policy = worst([holding for holding in found if holding.what == "policy"])
     missing = found[0].mode < 0
@@ -63,18 +64,6 @@ def verify(context: typer.Context, *, home: Home = None, as_json: AsJson = False
             if each["model"].endswith(str(Model.EXPOSED)):
                 run.sink.line(f"not fit for use: {each['id']}: {_ways(each)}")
     return 0 if good else 1
-
-
-def _users(home: Path) -> tuple[str, ...]:
-    """The accounts policy says are operators'; a policy that is broken names nobody."""
-    from bascule.core.errors import BasculeError  # noqa: PLC0415 (for this verb only)
-    from bascule.host.policy_files import load  # noqa: PLC0415 (as above)
-
-    try:
-        people = load(home).policy.people.values()
-    except BasculeError:
-        return ()
-    return tuple(user for person in people for user in person.users)
 
 
 def _briefly(path: str, home: Path) -> str:

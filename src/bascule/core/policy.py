@@ -105,6 +105,9 @@ DEFAULT_LIMITS = Limits(
 """What a call may use where policy names no limit: half a gibibyte, two minutes, a mebibyte of output, a processor."""
 
 
+DEFAULT_IMAGE = "bascule-box:bookworm"
+"""What ``bascule sandbox build`` makes, and containers start from where policy names none."""
+
 RAW_BRIDGE = "unsafe_bridge"
 """The network whose programs reach every public address, by no proxy."""
 
@@ -123,7 +126,7 @@ class DockerPolicy:
         dns: name servers that programs on a bridge ask; none for those of the machine that are public.
     """
 
-    image: str = "bascule-box:bookworm"
+    image: str = DEFAULT_IMAGE
     per_session: bool = False
     idle_seconds: int = 24 * 3600
     age_seconds: int = 7 * 86_400
@@ -269,3 +272,8 @@ class Policy:
     signal: SignalPolicy | None = None
     passkey: str = "off"
     peers: tuple[PeerRow, ...] = ()
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """The machine's accounts that its people have, by name."""
+        return tuple(user for person in self.people.values() for user in person.users)

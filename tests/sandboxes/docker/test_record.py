@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bascule.core.errors import Malformed
-from bascule.sandboxes.docker.record import DEFAULT_IMAGE, Image, is_name, read, write
+from bascule.core.policy import DEFAULT_IMAGE
+from bascule.sandboxes.docker.record import Image, is_name, read, write
 
 GOOD = "sha256:" + "0a" * 32
 

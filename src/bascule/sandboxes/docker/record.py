@@ -16,9 +16,6 @@ from bascule.core.errors import Malformed
 FILE = "images.json"
 """Its name in the home."""
 
-DEFAULT_IMAGE = "bascule-box:bookworm"
-"""What ``bascule sandbox build`` makes."""
-
 _ID = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._/:@-]{0,199}", re.ASCII)
 

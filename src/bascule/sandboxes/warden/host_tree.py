@@ -13,12 +13,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from bascule.core.errors import Unavailable
 from bascule.core.paths import BOX_ROOT, BOX_SHARED, KERNEL_ROOTS, SECRET_FILES, is_within
 from bascule.linux.calls import open_without_links
+from bascule.linux.mountinfo import MountedAt, parse_mountinfo
 from bascule.sandboxes.warden.config import WardenConfig
 from bascule.sandboxes.warden.stage import SCRATCH, Bind, Stage
 from bascule.sandboxes.way import BUNDLE
@@ -28,33 +29,6 @@ _OWN = (SCRATCH, BOX_ROOT, BOX_SHARED.rpartition("/")[0], *KERNEL_ROOTS)
 """Top-level places where a box has something of its own, or nothing: none of the machine's is put there."""
 
 _MOUNTS = Path("/proc/self/mountinfo")
-
-
-@dataclass(frozen=True, slots=True)
-class MountedAt:
-    """One mount: its number, the file system's, which directory of it is mounted, and where."""
-
-    number: int
-    device: str
-    root: str
-    place: str
-
-
-def parse_mounts(text: str) -> tuple[MountedAt, ...]:
-    """Return the mounts that a ``mountinfo`` file names.
-
-    Args:
-        text: of ``/proc/<pid>/mountinfo`` (proc_pid_mountinfo(5)); its first, third, fourth and fifth field count.
-    """
-    rows = (line.split(" ") for line in text.splitlines())
-    return tuple(MountedAt(int(row[0]), row[2], _plain(row[3]), _plain(row[4])) for row in rows if len(row) > 4)
-
-
-def _plain(field: str) -> str:
-    """Undo the kernel's octal escapes of blank, tab, newline and backslash."""
-    for escape, meant in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        field = field.replace(escape, meant)
-    return field
 
 
 def other_places(path: str, number: int, mounts: tuple[MountedAt, ...]) -> tuple[str, ...]:
@@ -134,7 +108,7 @@ def _covers(protected: Iterable[str], given: Iterable[str]) -> dict[str, tuple[i
         given: places of what it is given; the way to them must be open to it.
     """
     try:
-        mounts = parse_mounts(_MOUNTS.read_text("utf-8", "surrogateescape"))
+        mounts = parse_mountinfo(_MOUNTS.read_text("utf-8", "surrogateescape"))
         found = dict(_identified(dict.fromkeys(os.path.realpath(path) for path in protected), mounts))
         found |= _closed(given)
     except OSError as error:
