@@ -31,3 +31,16 @@ def test_only_the_file_of_certificates_is_the_operators_to_name() -> None:
     assert variable_problem("SSL_CERT_FILE", "/ca\0.pem")
     for name in ("SSL_CERT_DIR", "SSL_CERT_FILES", "ssl_cert_file", "OPENSSL_CONF", "CURL_CA_BUNDLE"):
         assert variable_problem(name, "/workspace/ca.pem"), name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TAR_OPTIONS", "GREP_OPTIONS", "RSYNC_RSH", "CVS_RSH", "AWKPATH", "AWKLIBPATH", "MAKEFILES", "GNUMAKEFLAGS", "WGETRC",
+        "EXINIT", "VIMINIT", "ZIPOPT", "UNZIP", "XZ_OPT", "XZ_DEFAULTS", "GZIP", "BZIP2", "ZSTD_CLEVEL", "INPUTRC", "POSIXLY_CORRECT",
+        "EMACSLOADPATH", "DOTNET_STARTUP_HOOKS", "MONO_PATH", "ERL_FLAGS", "R_PROFILE", "JULIA_LOAD_PATH", "SQLITE_HISTORY",
+    ],
+)  # fmt: skip
+def test_no_name_that_a_program_takes_options_commands_or_code_from_passes(name: str) -> None:
+    assert variable_problem(name, "x")
+    assert not variable_problem(f"MY_{name}", "x")

@@ -16,9 +16,11 @@ _GOVERNING = re.compile(
     r"|LD_.*|DYLD_.*|_RLD.*|GLIBC_.*|MALLOC_.*|GCONV_PATH|LOCPATH|NLSPATH|HOSTALIASES|RES_OPTIONS|RESOLV_.*|NIS_PATH"
     r"|PYTHON.*|PERL.*|RUBY.*|GEM_.*|NODE_.*|NPM_.*|LUA_.*|PHP.*|CLASSPATH|_?JAVA_.*|JDK_.*|TCL.*|GUILE_.*|GIT_.*"
     r"|SSH_.*|SSL_.*|CURL_.*|REQUESTS_.*|OPENSSL_.*|(?:HTTPS?|ALL|FTP|NO)_PROXY|TERMINFO.*|TERMCAP|TMPDIR|TMP|TEMP"
+    r"|[A-Z]+_RSH|(?:TAR|GREP)_OPTIONS|AWK(?:LIB)?PATH|MAKEFILES|GNUMAKEFLAGS|WGETRC|EXINIT|VIMINIT|INPUTRC|POSIXLY_CORRECT"
+    r"|ZIPOPT|UNZIP(?:OPT)?|XZ_.*|GZIP|BZIP2?|ZSTD_.*|EMACS.*|DOTNET_.*|MONO_.*|ERL_.*|R_.*|JULIA_.*|DENO_.*|SQLITE_.*"
     r"|EDITOR|VISUAL|PAGER|MANPAGER|LESS.*|BROWSER|SHELL|MAKEFLAGS|XDG_.*|DBUS_.*|DISPLAY|WAYLAND_.*|GTK_.*|QT_.*"
 )
-"""Names that decide what is loaded, started, found or connected to."""
+"""Names that decide what is loaded, started, found or connected to, or hold options that nobody judged."""
 
 CERTIFICATES = "SSL_CERT_FILE"
 """The exception: by which certificates a program checks servers is the operator's to say. It is read and never run."""
