@@ -341,3 +341,33 @@ def test_a_watcher_that_is_gone_is_no_failure_of_the_gateway(caplog: pytest.LogC
         talk(scene, service)
     assert service.watches_ended == 1
     assert [record.message for record in caplog.records if record.name != "asyncio"] == []
+
+
+def test_a_verb_that_cannot_be_let_in_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bascule.control.server.RETRY_SECONDS", 0.01)
+    listener = place.listen(tmp_path)
+
+    async def body() -> str:
+        loop, failed = asyncio.get_running_loop(), 0
+        accept = loop.sock_accept
+
+        async def exhausted(sock: socket.socket) -> tuple[socket.socket, Any]:
+            nonlocal failed
+            failed += 1
+            if failed <= 3:
+                raise OSError(24, "Too many open files")
+            return await accept(sock)
+
+        monkeypatch.setattr(loop, "sock_accept", exhausted)
+        serving = asyncio.ensure_future(simulated_server(SimulatedService()).serve(listener))
+        dialled = place.dial(tmp_path)
+        dialled.setblocking(False)
+        said = next(iter(await asyncio.wait_for(Peer(dialled).get(), 10)))
+        assert failed > 3
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        dialled.close()
+        return said
+
+    assert asyncio.run(body()) == "hello"
+    listener.close()

@@ -12,10 +12,11 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bascule
 from bascule.app import logs
@@ -245,19 +246,41 @@ async def _attend(born: Inheritance, opened: _Open, stopping: asyncio.Event) -> 
     if lasting:
         await surfaces.open(house)
     os.write(born.tell, READY)
-    os.close(born.tell)
+    _fall_silent(born.tell)
     ended = asyncio.ensure_future(stopping.wait())
-    tasks = [asyncio.ensure_future(_tick(house))]
+    tasks: list[asyncio.Future[Any]] = [serving, ended, asyncio.ensure_future(_tick(house))]
     if lasting:
         tasks.append(asyncio.ensure_future(opened.keeper.keep(house.containment.reason)))
-    await asyncio.wait((serving, ended), return_when=asyncio.FIRST_COMPLETED)
-    if ended.done():
-        # Before their connections close, which would cancel them: a turn that waits for an answer is to wait on.
-        await house.conversations.turns.stop()
-    await surfaces.close()
-    for task in (serving, ended, *tasks):
-        task.cancel()
-    await asyncio.gather(serving, ended, *tasks, return_exceptions=True)
+
+    async def close() -> None:
+        if ended.done():
+            # Before their connections close, which would cancel them: a turn that waits for an answer is to wait on.
+            await house.conversations.turns.stop()
+        await surfaces.close()
+
+    await together(tasks, close)
+
+
+def _fall_silent(tell: int) -> None:
+    """Let the starter see the end of what is told; the number stays ours, so that nothing else is told to instead."""
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), tell, inheritable=False)
+
+
+async def together(tasks: Sequence[asyncio.Future[Any]], close: Callable[[], Awaitable[None]]) -> None:
+    """Wait until one of several tasks ends, ``close``, and end the others; what that one failed with is raised.
+
+    So that none of them dies unseen: a gateway whose clock or keeper has stopped would go on and look healthy.
+    """
+    first, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        await close()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in first:
+        task.result()
 
 
 async def _tick(house: House) -> None:

@@ -47,6 +47,9 @@ MAX_REQUESTS: Final = 16
 MAX_WAIT: Final = 86_400
 """Seconds a call may wait for an answer: a day, longer than any question stays open by default."""
 
+RETRY_SECONDS: Final = 0.2
+"""Before the next verb is let in after one could not be."""
+
 LAST_SECONDS: Final = 1.0
 """How long the last words of a connection may take to be taken; a stopped reader would take for ever."""
 
@@ -106,7 +109,13 @@ class Server:
         listener.settimeout(0)
         try:
             while True:
-                connection, _ = await loop.sock_accept(listener)
+                try:
+                    connection, _ = await loop.sock_accept(listener)
+                except OSError as error:
+                    # No descriptor or memory is left, or the caller has gone: it is no reason to end the gateway.
+                    LOG.warning("a verb could not be let in: %s", error.strerror)
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
                 task = loop.create_task(self._attend(connection, crowded=len(self._open) >= MAX_CONNECTIONS))
                 self._open.add(task)
                 task.add_done_callback(self._open.discard)
