@@ -43,6 +43,23 @@ def test_program_reads_its_workspace(ground: Ground) -> None:
     assert (found.exits, found.stdout, found.stderr) == ((0,), b"1\n", b"")
 
 
+def test_nothing_of_the_hosts_is_shared(ground: Ground) -> None:
+    """Each kind of namespace by the kernel's own name for it; without a box a program is in this process's."""
+    kinds = ("net", "ipc", "uts", "pid", "mnt")
+    places = [f"/proc/self/ns/{kind}" for kind in kinds]
+    assert plain("readlink", *places).stdout.decode().split() == [os.readlink(place) for place in places]
+    seen = within(ground, lambda boxed: boxed.run("readlink", *places)).stdout.decode().split()
+    assert len(seen) == len(kinds)
+    assert not {os.readlink(place) for place in places} & set(seen)
+
+
+def test_box_does_not_learn_the_hosts_name(ground: Ground) -> None:
+    seen = within(ground, lambda boxed: boxed.run("uname", "-n")).stdout.decode().strip()
+    host = plain("uname", "-n").stdout.decode().strip()
+    assert host == os.uname().nodename
+    assert seen != host if ground.mode == "docker" else seen == "box"
+
+
 def test_operand_in_the_operators_spelling_is_the_same_file(ground: Ground) -> None:
     found = within(ground, lambda boxed: boxed.run("grep", "-c", "needle", str(ground.root() / "notes.md")))
     assert found.stdout == b"1\n"

@@ -23,7 +23,7 @@ from bascule.core.callfloor import NAMESPACE_FLAGS, PASSED
 from bascule.core.errors import Unavailable
 from bascule.core.ids import SessionKey
 from bascule.sandboxes.docker.engine import Engine
-from bascule.sandboxes.seccomp import MACHINES
+from bascule.sandboxes.syscalls import MACHINES
 
 pytestmark = pytest.mark.live
 if os.geteuid() != 0:

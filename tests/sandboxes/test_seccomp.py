@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bascule.core.errors import Unavailable
-from bascule.sandboxes.seccomp import AF_UNIX, MACHINES, box_filter
+from bascule.sandboxes.seccomp import AF_UNIX, box_filter
+from bascule.sandboxes.syscalls import MACHINES
 
 ALLOW, EPERM, ENOSYS, EAFNOSUPPORT, KILL = 0x7FFF0000, 0x50001, 0x50026, 0x50061, 0x80000000
 
@@ -46,6 +47,20 @@ def test_every_denied_call_is_denied_and_common_ones_are_not(name: str) -> None:
     common = {"x86_64": (0, 1, 59, 257, 231, 437), "aarch64": (63, 64, 221, 56, 94, 437)}[name]
     for number in common:
         assert evaluate(program, number, machine.audit) == ALLOW
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("name", sorted(MACHINES))
+def test_denied_are_the_listed_calls_and_no_others(name: str, shared: bool) -> None:
+    machine, program = MACHINES[name], box_filter(name, shared=shared)
+    listed = {*machine.denied.values(), *(machine.lasting if shared else ())}
+    asked = machine.own if shared else ()
+    for number in range(463):
+        if number not in {435, *asked, machine.socket}:
+            found = evaluate(program, number, machine.audit)
+            assert found == (EPERM if number in listed else ALLOW), number
+    for number in asked:
+        assert evaluate(program, number, machine.audit, 1) == EPERM
 
 
 @pytest.mark.parametrize("name", sorted(MACHINES))

@@ -28,6 +28,16 @@ _BACKLOG = 32
 """Connections that wait to be accepted; a program that opens more waits."""
 
 
+def raise_loopback() -> None:
+    """Let this network namespace's loopback carry packets.
+
+    Raises:
+        OSError: no right over this namespace.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as any_socket:
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP_RUNNING))
+
+
 def open_listener(port: int) -> socket.socket:
     """Raise loopback in this network namespace and return a socket that listens on 127.0.0.1 there, and only there.
 
@@ -37,9 +47,9 @@ def open_listener(port: int) -> socket.socket:
     Raises:
         OSError: no right over this namespace, or the port is taken.
     """
+    raise_loopback()
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        fcntl.ioctl(listener, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP_RUNNING))
         listener.bind(("127.0.0.1", port))
         listener.listen(_BACKLOG)
     except OSError:

@@ -7,17 +7,14 @@ mounts), typing into a terminal, leases that make others wait, asynchronous I/O 
 pinning those beside them. Does not stop what ordinary reading and writing can do: that is the mounts' work. Filters
 cannot look behind pointers, so ``clone3`` is answered "not implemented" and libraries fall back to ``clone``, whose
 flags can be seen.
-
-Numbers are from the kernel's ``arch/x86/entry/syscalls/syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h``.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from bascule.core.errors import Unavailable
+from bascule.sandboxes.syscalls import MACHINES, Machine
 
 AF_UNIX = 1
 AF_INET = 2
@@ -58,228 +55,6 @@ _TERMINAL_REQUESTS = (0x5412, 0x541C)
 _LEASE = 1024
 """``F_SETLEASE``: whoever opens a leased file waits until its holder lets go, 45 seconds by default."""
 
-_COMMON: Mapping[str, int] = {
-    "io_uring_setup": 425,
-    "io_uring_enter": 426,
-    "io_uring_register": 427,
-    "open_tree": 428,
-    "move_mount": 429,
-    "fsopen": 430,
-    "fsconfig": 431,
-    "fsmount": 432,
-    "fspick": 433,
-    "pidfd_getfd": 438,
-    "mount_setattr": 442,
-    "quotactl_fd": 443,
-    "memfd_secret": 447,
-    "fchmodat2": 452,
-}
-
-_X86_64: Mapping[str, int] = {
-    **_COMMON,
-    "mount": 165,
-    "umount2": 166,
-    "pivot_root": 155,
-    "chroot": 161,
-    "unshare": 272,
-    "setns": 308,
-    "bpf": 321,
-    "perf_event_open": 298,
-    "userfaultfd": 323,
-    "keyctl": 250,
-    "add_key": 248,
-    "request_key": 249,
-    "ptrace": 101,
-    "process_vm_readv": 310,
-    "process_vm_writev": 311,
-    "kcmp": 312,
-    "kexec_load": 246,
-    "kexec_file_load": 320,
-    "create_module": 174,
-    "init_module": 175,
-    "delete_module": 176,
-    "get_kernel_syms": 177,
-    "query_module": 178,
-    "finit_module": 313,
-    "open_by_handle_at": 304,
-    "name_to_handle_at": 303,
-    "swapon": 167,
-    "swapoff": 168,
-    "reboot": 169,
-    "acct": 163,
-    "settimeofday": 164,
-    "clock_settime": 227,
-    "clock_adjtime": 305,
-    "adjtimex": 159,
-    "quotactl": 179,
-    "nfsservctl": 180,
-    "syslog": 103,
-    "iopl": 172,
-    "ioperm": 173,
-    "modify_ldt": 154,
-    "uselib": 134,
-    "ustat": 136,
-    "sysfs": 139,
-    "sysctl": 156,
-    "personality": 135,
-    "lookup_dcookie": 212,
-    "vhangup": 153,
-    "sethostname": 170,
-    "setdomainname": 171,
-    "mbind": 237,
-    "set_mempolicy": 238,
-    "migrate_pages": 256,
-    "move_pages": 279,
-    "fanotify_init": 300,
-    "fanotify_mark": 301,
-    "memfd_create": 319,
-    "io_setup": 206,
-    "chmod": 90,
-    "fchmod": 91,
-    "fchmodat": 268,
-    "setxattr": 188,
-    "lsetxattr": 189,
-    "fsetxattr": 190,
-    "removexattr": 197,
-    "lremovexattr": 198,
-    "fremovexattr": 199,
-    "link": 86,
-    "linkat": 265,
-    "symlink": 88,
-    "symlinkat": 266,
-    "mknod": 133,
-    "mknodat": 259,
-    "utime": 132,
-    "utimes": 235,
-    "futimesat": 261,
-    "utimensat": 280,
-}
-
-_AARCH64: Mapping[str, int] = {
-    **_COMMON,
-    "mount": 40,
-    "umount2": 39,
-    "pivot_root": 41,
-    "chroot": 51,
-    "unshare": 97,
-    "setns": 268,
-    "bpf": 280,
-    "perf_event_open": 241,
-    "userfaultfd": 282,
-    "keyctl": 219,
-    "add_key": 217,
-    "request_key": 218,
-    "ptrace": 117,
-    "process_vm_readv": 270,
-    "process_vm_writev": 271,
-    "kcmp": 272,
-    "kexec_load": 104,
-    "kexec_file_load": 294,
-    "init_module": 105,
-    "delete_module": 106,
-    "finit_module": 273,
-    "open_by_handle_at": 265,
-    "name_to_handle_at": 264,
-    "swapon": 224,
-    "swapoff": 225,
-    "reboot": 142,
-    "acct": 89,
-    "settimeofday": 170,
-    "clock_settime": 112,
-    "clock_adjtime": 266,
-    "adjtimex": 171,
-    "quotactl": 60,
-    "nfsservctl": 42,
-    "syslog": 116,
-    "personality": 92,
-    "lookup_dcookie": 18,
-    "vhangup": 58,
-    "sethostname": 161,
-    "setdomainname": 162,
-    "mbind": 235,
-    "set_mempolicy": 237,
-    "migrate_pages": 238,
-    "move_pages": 239,
-    "fanotify_init": 262,
-    "fanotify_mark": 263,
-    "memfd_create": 279,
-    "io_setup": 0,
-    "fchmod": 52,
-    "fchmodat": 53,
-    "setxattr": 5,
-    "lsetxattr": 6,
-    "fsetxattr": 7,
-    "removexattr": 14,
-    "lremovexattr": 15,
-    "fremovexattr": 16,
-    "linkat": 37,
-    "symlinkat": 36,
-    "mknodat": 33,
-    "utimensat": 88,
-}
-
-
-_LASTING_X86_64 = (29, 30, 31, 64, 65, 66, 68, 69, 70, 71, 220, 240)
-_LASTING_AARCH64 = (180, 186, 187, 188, 189, 190, 191, 192, 193, 194, 195, 196)
-"""``shmget … msgctl``, ``semtimedop``, ``mq_open``: kernel objects that outlive the process that made them."""
-
-_BESIDE_X86_64, _BESIDE_AARCH64 = (141, 251), (140, 30)
-"""``setpriority``, ``ioprio_set``: they also name a whole account, and so whoever lives on when the call is over."""
-
-_OWN_X86_64, _OWN_AARCH64 = (302, 142, 144, 203, 314), (261, 118, 119, 122, 274)
-"""``prlimit64``, ``sched_setparam``, ``sched_setscheduler``, ``sched_setaffinity``, ``sched_setattr``: the process they
-change comes first, 0 for one's own. The kernel lets an account take away every limit of every process it has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """One architecture: its audit number, the calls a box never makes, and those looked at closer.
-
-    ``accepting`` are ``bind``, ``listen``, ``accept`` and ``accept4``.
-    """
-
-    audit: int
-    denied: Mapping[str, int]
-    clone: int
-    socket: int
-    ioctl: int
-    lasting: tuple[int, ...]
-    own: tuple[int, ...]
-    accepting: tuple[int, ...]
-    setsockopt: int
-    fcntl: int
-    has_x32: bool = False
-
-
-MACHINES: Mapping[str, Machine] = {
-    "x86_64": Machine(
-        0xC000003E,
-        _X86_64,
-        clone=56,
-        socket=41,
-        ioctl=16,
-        lasting=_LASTING_X86_64 + _BESIDE_X86_64,
-        own=_OWN_X86_64,
-        accepting=(49, 50, 43, 288),
-        setsockopt=54,
-        fcntl=72,
-        has_x32=True,
-    ),
-    "aarch64": Machine(
-        0xC00000B7,
-        _AARCH64,
-        clone=220,
-        socket=198,
-        ioctl=29,
-        lasting=_LASTING_AARCH64 + _BESIDE_AARCH64,
-        own=_OWN_AARCH64,
-        accepting=(200, 201, 202, 242),
-        setsockopt=208,
-        fcntl=25,
-    ),
-}
-"""By ``uname -m``."""
-
 _CLONE3 = 435
 
 
@@ -289,6 +64,35 @@ def _op(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
 
 def _deny(number: int, errno: int) -> list[bytes]:
     return [_op(_JUMP_EQUAL, number, 0, 1), _op(_RETURN, _ERRNO | errno)]
+
+
+def _spans(numbers: list[int]) -> list[tuple[int, int]]:
+    """Return numbers in order as first and last of those that follow one another."""
+    found: list[tuple[int, int]] = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
+
+
+def _deny_spans(spans: list[tuple[int, int]]) -> list[bytes]:
+    """Refuse every number of these spans; others go on behind.
+
+    A search that halves, for the kernel runs a new filter once for every call there is, to find out which it may allow
+    from then on without asking: each question less saves every box some hundred answers before its program starts.
+    """
+    if len(spans) == 1:
+        first, last = spans[0]
+        if first == last:
+            return _deny(first, _EPERM)
+        beyond = [_op(_JUMP_AT_LEAST, last + 1, 1, 0), _op(_RETURN, _ERRNO | _EPERM)]
+        return [_op(_JUMP_AT_LEAST, first, 0, len(beyond)), *beyond]
+    half = len(spans) // 2
+    high = _deny_spans(spans[half:])
+    low = [*_deny_spans(spans[:half]), _op(_JUMP_ALWAYS, len(high))]
+    return [_op(_JUMP_AT_LEAST, spans[half][0], len(low), 0), *low, *high]
 
 
 def _prologue(machine: Machine) -> list[bytes]:
@@ -390,8 +194,7 @@ def box_filter(
     if known is None:
         raise Unavailable("seccomp_architecture", f"no system call table for the architecture {machine!r}")
     code = _prologue(known)
-    for number in sorted({*known.denied.values(), *(known.lasting if shared else ())}):
-        code += _deny(number, _EPERM)
+    code += _deny_spans(_spans(sorted({*known.denied.values(), *(known.lasting if shared else ())})))
     code += _own_process_only(known) if shared else []
     code += _clone_flags(known) + _terminal_requests(known) + _leases(known)
     code += _connecting(known, datagrams=datagrams) if connects else _socket_families(known, families)

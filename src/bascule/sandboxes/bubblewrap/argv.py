@@ -2,7 +2,8 @@
 
 Stops: an option of a box depending on anything but what was decided. The mounts are not here: the warden lays the whole
 root out before it drops its rights, and bubblewrap takes it as it lies, so that no path is looked up with an agent's
-rights and no home below a closed directory is out of reach.
+rights and no home below a closed directory is out of reach. Nor are the network, the host name and System V's objects:
+the child that becomes bubblewrap has left those of the host before.
 """
 
 from __future__ import annotations
@@ -38,7 +39,6 @@ def box_argv(
     command: Sequence[str],
     descriptors: Descriptors,
     *,
-    makes_network: bool = True,
     directory: str = BOX_ROOT,
     environment: Mapping[str, str] = ENVIRONMENT,
 ) -> tuple[str, ...]:
@@ -47,7 +47,6 @@ def box_argv(
     Args:
         command: absolute path in the box, then arguments.
         descriptors: what it is told of.
-        makes_network: the box gets an empty network of its own now; else it keeps the one its launcher made for it.
         directory: working directory in the box.
         environment: the whole environment.
     """
@@ -55,12 +54,7 @@ def box_argv(
         "bwrap",
         "--unshare-user",
         "--unshare-pid",
-        *(("--unshare-net",) if makes_network else ()),
-        "--unshare-ipc",
-        "--unshare-uts",
         "--unshare-cgroup-try",
-        "--hostname",
-        "box",
         "--die-with-parent",
         "--new-session",
         # Devices are allowed for the whole root because its own /dev holds five; every other mount already says nodev.

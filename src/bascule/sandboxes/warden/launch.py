@@ -19,8 +19,10 @@ from pathlib import Path
 
 from bascule.core.confinement import Limits
 from bascule.linux.calls import (
+    CLONE_NEWIPC,
     CLONE_NEWNET,
     CLONE_NEWNS,
+    CLONE_NEWUTS,
     MountFlag,
     attach_mount,
     become_account,
@@ -33,12 +35,13 @@ from bascule.linux.calls import (
     stop_propagation,
     unshare,
 )
-from bascule.linux.loopback import connect_only_to, open_listener
+from bascule.linux.loopback import connect_only_to, open_listener, raise_loopback
 from bascule.sandboxes.bubblewrap.argv import STAGE
 from bascule.sandboxes.warden.cgroups import Group
-from bascule.sandboxes.warden.laying import clone, lay_out, make_file
+from bascule.sandboxes.warden.laying import clone, lay_first, lay_out
 from bascule.sandboxes.warden.nursery import Nursery
 from bascule.sandboxes.warden.order import Order, Spare, take_order
+from bascule.sandboxes.warden.sources import OpenMount, close_all
 from bascule.sandboxes.warden.stage import DEVICES
 from bascule.sandboxes.way import PORT
 
@@ -56,6 +59,8 @@ _DEVICE = MountFlag.NO_SETUID | MountFlag.NO_EXEC
 _MOST_DESCRIPTORS = 4096
 
 _OPEN_FILES = 1024
+
+_HOST_NAME = "box"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +136,12 @@ def _prepare(group: Group) -> None:
     unshare(CLONE_NEWNS)
     stop_propagation()
     group.join()
+    _leave_company()
     Path("/proc/self/oom_score_adj").write_text("500", "ascii")
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    devices = {name: clone(f"/dev/{name}", _DEVICE) for name in DEVICES}
+    devices = [OpenMount(clone(f"/dev/{name}", _DEVICE), f"/dev/{name}", is_directory=False) for name in DEVICES]
     _leave_host()
     mount_tmpfs(STAGE, mode=0o755, size=_ROOT_BYTES)
     for name in ("proc", "dev", "tmp", "etc"):
@@ -143,11 +149,21 @@ def _prepare(group: Group) -> None:
     for place in _MERGED:
         if os.path.islink(f"/{place}"):
             os.symlink(os.readlink(f"/{place}"), f"{STAGE}/{place}")
-    for name, tree in devices.items():
-        make_file(f"{STAGE}/dev/{name}")
-        attach_mount(tree, f"{STAGE}/dev/{name}")
-        os.close(tree)
+    lay_first(devices)
+    close_all(devices)
     drop_bounding_set()
+
+
+def _leave_company() -> None:
+    """Leave the host's network, name and System V objects for empty ones, in which loopback is all there is.
+
+    Made ahead, for a network takes the kernel most of a millisecond; and while every right is still there, so that they
+    belong to this user namespace and the box, in one of its own or without rights in this one, can change nothing of
+    them.
+    """
+    unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+    raise_loopback()
+    socket.sethostname(_HOST_NAME)
 
 
 def _leave_host() -> None:
@@ -194,12 +210,7 @@ def _furnish(order: Order, filters: Filters) -> None:
 
 
 def _open_way(way: int) -> None:
-    """Enter an empty network, whose only listener goes out over a socket; nothing of it stays here.
-
-    Made while every right is still there, so that the network belongs to this user namespace and the box, in one of its
-    own or without rights in this one, can change nothing of it.
-    """
-    unshare(CLONE_NEWNET)
+    """Make the only listener of the box's network and send it out over a socket; nothing of it stays here."""
     with open_listener(PORT) as listener, socket.socket(fileno=way) as out:
         socket.send_fds(out, [b"w"], [listener.fileno()], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 

@@ -24,7 +24,7 @@ from bascule.linux.calls import (
 )
 from bascule.sandboxes.bubblewrap.argv import STAGE
 from bascule.sandboxes.warden.sources import OpenMount
-from bascule.sandboxes.warden.stage import SCRATCH, Stage
+from bascule.sandboxes.warden.stage import LINKS, SCRATCH, Stage
 
 _COVER_BYTES = 4096
 _PATH = os.O_PATH | os.O_CLOEXEC
@@ -32,8 +32,21 @@ _WAY = _PATH | os.O_DIRECTORY
 _INSIDE = Resolve.BENEATH | Resolve.NO_SYMLINKS | Resolve.NO_MAGICLINKS
 
 
+def lay_first(devices: list[OpenMount]) -> None:
+    """Lay over the empty root at :data:`STAGE` what is the same in every box, before it is known whose this one is.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    own = _Own(on_host=False)
+    for device in devices:
+        own.attach(device)
+    for place, target in LINKS.items():
+        own.link(place, target)
+
+
 def lay_out(stage: Stage, mounts: list[OpenMount]) -> None:
-    """Mount what a stage says over the empty root at :data:`STAGE`.
+    """Mount what a stage says over the root at :data:`STAGE`.
 
     Args:
         stage: what the box contains.
@@ -55,15 +68,9 @@ def lay_out(stage: Stage, mounts: list[OpenMount]) -> None:
     for place in stage.hidden:
         hide(STAGE + place)
     for place, content in stage.files.items():
-        if not os.path.lexists(STAGE + place):
-            with own.above(place) as (parent, name):
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-                with open(os.open(name, flags, 0o644, dir_fd=parent), "w", encoding="utf-8") as file:
-                    file.write(content)
+        own.write(place, content)
     for place, target in stage.links.items():
-        if not os.path.lexists(STAGE + place):
-            with own.above(place) as (parent, name):
-                os.symlink(target, name, dir_fd=parent)
+        own.link(place, target)
     for place in (*covered, "/"):
         _restrict(place)
 
@@ -114,6 +121,18 @@ class _Own:
                 else:
                     make_file(name, parent)
             attach_mount(mount.tree, name, parent)
+
+    def write(self, place: str, content: str) -> None:
+        """Make a small file, where nothing stands."""
+        if not os.path.lexists(STAGE + place):
+            with self.above(place) as (parent, name):
+                make_file(name, parent, content.encode())
+
+    def link(self, place: str, target: str) -> None:
+        """Make a symbolic link, where nothing stands."""
+        if not os.path.lexists(STAGE + place):
+            with self.above(place) as (parent, name):
+                os.symlink(target, name, dir_fd=parent)
 
     def empty(self, place: str, size: int) -> None:
         """Mount an empty place to write in."""
@@ -223,13 +242,18 @@ def hide(target: str) -> None:
     os.close(tree)
 
 
-def make_file(name: str, directory: int | None = None) -> None:
-    """Make an empty file to mount on.
+def make_file(name: str, directory: int, content: bytes = b"") -> None:
+    """Make a small file, or an empty one to mount on.
 
     Raises:
         OSError: as the kernel says, also if it is there.
     """
-    os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=directory))
+    made = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=directory)
+    try:
+        if os.write(made, content) != len(content):
+            raise OSError(errno.ENOSPC, "a file of a box's own has no room", name)
+    finally:
+        os.close(made)
 
 
 def clone(path: str, flags: MountFlag) -> int:

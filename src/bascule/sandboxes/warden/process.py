@@ -198,7 +198,6 @@ class Warden:
         command = box_argv(
             contents.program_command(request, agent.root),
             Descriptors(SECCOMP_FD, STATUS_FD, None if block is None else BLOCK_FD),
-            makes_network=way is None,
             environment=contents.program_environment(stage, request),
         )
         self._make(request, Wanted(agent, stage, command, (files[0], files[1], files[2]), block, way))

@@ -25,13 +25,14 @@ SCRATCH = "/tmp"  # noqa: S108 -- the box's own, empty at every start
 DEVICES = ("null", "zero", "full", "random", "urandom")
 """Device nodes every box has."""
 
-_LINKS: Mapping[str, str] = {
+LINKS: Mapping[str, str] = {
     "/dev/fd": "/proc/self/fd",
     "/dev/stdin": "/proc/self/fd/0",
     "/dev/stdout": "/proc/self/fd/1",
     "/dev/stderr": "/proc/self/fd/2",
     "/dev/shm": SCRATCH,  # noqa: S108 -- a link in the box
 }
+"""Links every box has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,7 @@ def program_stage(
         own += [Bind(tool, place + tool[len(agent.root) :], executable=True) for tool in tools for place in places]
     system = [Bind(source, target, executable=True) for source, target in supplies.files.items()]
     hidden = (*secrets_in(supplies.granted), *(() if agent.tools_safe else (f"{place}/tools" for place in places)))
-    links = {**_LINKS, **supplies.named}
+    links = {**LINKS, **supplies.named}
     binds = (*supplies.granted, *system, *supplies.data, *own)
     return Stage(binds, hidden, links, _small_files(agent), scratch_bytes)
 
@@ -262,5 +263,5 @@ def worker_stage(agent: Agent, supplies: Supplies, *, code: str, canary: str) ->
         system.append(Bind(canary, BOX_CANARY))
     own = own_binds(agent, BOX_ROOT, writable=supplies.writable)
     hidden = (*secrets_in(supplies.granted), *(() if agent.tools_safe else (f"{BOX_ROOT}/tools",)))
-    links = {**_LINKS, **supplies.named}
+    links = {**LINKS, **supplies.named}
     return Stage((*supplies.granted, *system, *own), hidden, links, _small_files(agent), 1 << 20)
