@@ -7,6 +7,7 @@ import os
 
 from bascule.core.box import BoxKey, PipelineRequest, ProgramRun
 from bascule.core.confinement import Limits
+from bascule.core.errors import Unavailable
 from bascule.core.ids import AgentId, main_session
 from bascule.core.plan import Program, ProgramKind
 from bascule.sandboxes.bubblewrap.pipeline import Pipeline
@@ -53,3 +54,75 @@ def test_output_that_overflows_before_the_box_has_a_name_still_ends_it():
     result, killed = asyncio.run(attempt())
     assert (len(result.stdout), result.truncated, result.timed_out, result.exits) == (4096, True, False, (137,))
     assert killed == [7]
+
+
+class Crowd:
+    """Answers nobody before all have asked, then the last first; refuses those it is told to."""
+
+    def __init__(self, count: int, refused: frozenset[int] = frozenset()) -> None:
+        self.count, self.refused = count, refused
+        self.asked: list[str] = []
+        self.boxes: dict[int, asyncio.Future[Exit]] = {}
+        self.killed: list[int] = []
+        self.released_early: list[int] = []
+        self.ends: list[asyncio.Future[None]] = []
+
+    async def run(self, request, streams):
+        number = len(self.asked)
+        self.asked.append(request.argv[1])
+        while len(self.asked) < self.count:
+            await asyncio.sleep(0)
+        for _ in range(self.count - number):
+            await asyncio.sleep(0)
+        if number in self.refused:
+            raise Unavailable("box_order", f"no box {number}")
+        self.boxes[number] = asyncio.get_running_loop().create_future()
+        self.ends.append(asyncio.ensure_future(self._end(number, os.dup(streams[3]))))
+        return RunningBox(number, 0, 0, self.boxes[number])
+
+    async def _end(self, number, waits):
+        os.set_blocking(waits, False)
+        while not self.boxes[number].done():
+            try:
+                assert os.read(waits, 1) == b""
+            except BlockingIOError:
+                await asyncio.sleep(0)
+                continue
+            if len(self.boxes) < self.count:
+                self.released_early.append(number)
+            self.boxes[number].set_result(Exit(40 + number))
+        os.close(waits)
+
+    async def kill(self, number):
+        self.killed.append(number)
+        self.boxes[number].set_result(Exit(137))
+
+
+def crowded(count, refused=frozenset()):
+    async def attempt():
+        crowd = Crowd(count, refused)
+        runs = tuple(ProgramRun(("yes", str(each)), YES) for each in range(count))
+        request = PipelineRequest(BoxKey(AGENT, main_session(AGENT)), runs, b"", LIMITS)
+        try:
+            return crowd, await asyncio.wait_for(Pipeline(crowd, request).run(), 60)
+        except Unavailable as error:
+            return crowd, error
+        finally:
+            await asyncio.gather(*crowd.ends)
+
+    return asyncio.run(attempt())
+
+
+def test_boxes_are_asked_for_together_and_none_starts_before_all_stand():
+    crowd, result = crowded(4)
+    assert crowd.asked == ["0", "1", "2", "3"]
+    assert list(crowd.boxes) == [3, 2, 1, 0]
+    assert (crowd.released_early, crowd.killed) == ([], [])
+    assert result.exits == (40, 41, 42, 43)
+
+
+def test_those_that_stand_are_ended_when_another_cannot_be_made():
+    crowd, error = crowded(4, frozenset({1}))
+    assert (error.code, error.message) == ("box_order", "no box 1")
+    assert sorted(crowd.killed) == [0, 2, 3]
+    assert crowd.released_early == []

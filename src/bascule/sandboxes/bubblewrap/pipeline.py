@@ -140,10 +140,17 @@ class Pipeline:
         if len(self._request.runs) > 1 or self._has_ways():
             block, self._go = self._descriptors.pipe()
         last = len(self._request.runs) - 1
+        starts = []
         for index, run in enumerate(self._request.runs):
             following, sink = self._descriptors.pipe() if index < last else (-1, out_write)
-            await self._start_one(run, source, sink, err_write, block)
+            starts.append(self._start_one(run, source, sink, err_write, block))
             source = following
+        # All at once; each either stands or has failed before anything is said of any.
+        ends = await asyncio.gather(*starts, return_exceptions=True)
+        failures = [end for end in ends if isinstance(end, BaseException)]
+        if failures:
+            raise failures[0]
+        self._boxes = [end for end in ends if isinstance(end, RunningBox)]
         # Closing every copy lets readers see the end, and lets waiting boxes go.
         self._descriptors.close()
         if any(collector.truncated for collector in self._collectors):
@@ -157,7 +164,8 @@ class Pipeline:
         self._feeder = Feeder(self._descriptors.keep(writing), self._request.stdin)
         return reading
 
-    async def _start_one(self, run: ProgramRun, source: int, sink: int, errors: int, block: int | None) -> None:
+    async def _start_one(self, run: ProgramRun, source: int, sink: int, errors: int, block: int | None) -> RunningBox:
+        """Start one box, which from then on is among those that are killed if anything fails."""
         out = self._descriptors.null() if run.drop_stdout else sink
         if run.merge_stderr:
             errors = out
@@ -165,8 +173,9 @@ class Pipeline:
             errors = self._descriptors.null()
         streams = [source, out, errors, *(() if block is None else (block,))]
         if self._way is None or run.network is not Network.PROXY:
-            self._boxes.append(await self._client.run(program_request(run, self._request), streams))
-            return
+            box = await self._client.run(program_request(run, self._request), streams)
+            self._boxes.append(box)
+            return box
         with Attendance(self._way, self._request.key.agent) as attendance:
             streams.append(attendance.descriptor)
             box = await self._client.run(program_request(run, self._request), streams)
@@ -174,6 +183,7 @@ class Pipeline:
             end = attendance.begin()
         # However it ends, and whether or not anybody still waits for it.
         box.exit.add_done_callback(lambda _: end())
+        return box
 
     def _has_ways(self) -> bool:
         return self._way is not None and any(run.network is Network.PROXY for run in self._request.runs)
