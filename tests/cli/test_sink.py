@@ -117,6 +117,21 @@ def test_values_stand_below_one_another(monkeypatch: pytest.MonkeyPatch) -> None
     assert out.getvalue() == "a:                   1\na name that is long: 2, 3\n"
 
 
+def test_words_stay_whole_and_a_terminal_too_narrow_for_them_gets_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"id": "sessions_history, memory_search", "state": "words of another column " * 9}
+    monkeypatch.setenv("NO_COLOR", "")
+    for columns, block in (("90", False), ("62", False), ("60", False), ("59", True)):
+        monkeypatch.setenv("COLUMNS", columns)
+        out, _ = streams(monkeypatch, terminal=True)
+        Sink(as_json=False).table(COLUMNS, [row], "nothing")
+        assert out.getvalue().startswith("id: ") is block
+        assert "sessions_history, " in out.getvalue().replace("\n", " ")
+    monkeypatch.setenv("COLUMNS", "70")
+    out, _ = streams(monkeypatch, terminal=True)
+    Sink(as_json=False).table([Column(c * 20, c) for c in "abcd"], [dict.fromkeys("abcd", "x")], "nothing")
+    assert out.getvalue().startswith("aaaaaaaaaaaaaaaaaaaa: ")
+
+
 def test_an_empty_table_says_so_beside_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     out, err = streams(monkeypatch)
     Sink(as_json=False).table(COLUMNS, [], "nothing here")

@@ -132,12 +132,12 @@ class Sink:
             self.json(list(rows))
         elif not rows:
             self.note(nothing)
-        elif self.interactive and self.columns < _NARROW:
+        elif (drawn := self._drawn(columns, rows)) is not None:
+            self._out(drawn)
+        else:
             for row in rows:
                 self.pairs((column.heading.lower(), row.get(column.key)) for column in columns)
                 self._out("\n")
-        else:
-            self._out(self._drawn(columns, rows))
 
     def pairs(self, items: Iterable[tuple[str, object]]) -> None:
         """Print names and values, a pair a line, the values below one another; empty values are left out."""
@@ -146,16 +146,22 @@ class Sink:
         for name, text in shown:
             self._out(f"{name:<{max(12, wide)}} {text}\n")
 
-    def _drawn(self, columns: Sequence[Column], rows: Sequence[Mapping[str, object]]) -> str:
-        from bascule.cli.drawing import draw  # noqa: PLC0415 (rich is imported only when a table is drawn)
+    def _drawn(self, columns: Sequence[Column], rows: Sequence[Mapping[str, object]]) -> str | None:
+        """Return a table; None if the terminal is too narrow for one whose words are whole."""
+        if self.interactive and self.columns < _NARROW:
+            return None
+        from bascule.cli.drawing import draw, least  # noqa: PLC0415 (rich is imported only when a table is drawn)
 
         if self.interactive:
             # A column in which nothing stands takes the room that the others need for whole words.
             columns = [column for column in columns if any(cell(row.get(column.key)) for row in rows)]
         texts = [[cell(row.get(column.key)) for column in columns] for row in rows]
+        headings = [column.heading for column in columns]
+        if self.interactive and sum(least(headings, texts)) + 2 * (len(headings) - 1) > self.columns:
+            return None
         # Off a terminal a line is never folded: scripts cut columns, and people scroll.
         width = self.columns if self.interactive else 10_000
-        return draw([column.heading for column in columns], texts, width, colour=self.colour)
+        return draw(headings, texts, width, colour=self.colour)
 
     def _out(self, text: str) -> None:
         _write(sys.stdout, text)
