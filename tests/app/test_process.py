@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from bascule.app.process import together
+from bascule.app import process
+from bascule.app.process import Inheritance, run, together
+from bascule.app.start import READY, _refusal, tell_refusal
+from bascule.core.errors import BasculeError, Tampered
 
 
 async def forever() -> None:
@@ -58,3 +65,44 @@ def test_a_last_act_that_fails_keeps_nothing_going() -> None:
         return tasks[1].cancelled()
 
     assert asyncio.run(main())
+
+
+def test_a_gateway_that_fails_inside_says_so_to_its_starter_and_in_its_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails(_born: Inheritance, _reached: object) -> NoReturn:
+        await asyncio.sleep(0)
+        raise ZeroDivisionError("\x1b[2J")
+
+    monkeypatch.setattr(process, "_serve", fails)
+    told, tell = os.pipe()
+    mask = os.umask(0o077)
+    try:
+        with caplog.at_level(logging.ERROR):
+            assert run(Inheritance(Path("/nowhere"), 0, "listener", tell, tell, tell, tell)) == 1
+    finally:
+        os.umask(mask)
+    os.close(tell)
+    refused = _refusal(told)
+    assert (refused is not None and refused.code, "ZeroDivisionError" in caplog.text) == ("internal_error", True)
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_only_a_gateway_that_said_so_serves(serves: bool) -> None:
+    told, tell = os.pipe()
+    if serves:
+        os.write(tell, READY)
+    os.close(tell)
+    found = _refusal(told)
+    assert (found is None, "" if found is None else found.code) == (serves, "" if serves else "gateway_ended")
+
+
+def test_a_refusal_is_told_whole() -> None:
+    told, tell = os.pipe()
+    tell_refusal(tell, Tampered("policy_exposed", "it could be changed", "see to it"))
+    os.close(tell)
+    found = _refusal(told)
+    assert isinstance(found, BasculeError)
+    assert (type(found), found.code, found.message, found.remedy) == (
+        Tampered, "policy_exposed", "it could be changed", "see to it",
+    )  # fmt: skip

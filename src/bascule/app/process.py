@@ -131,6 +131,10 @@ def run(born: Inheritance, reached: Callable[[Boundary], None] = _pass_by) -> in
         LOG.error("%s", error)  # noqa: TRY400 -- one line says it; the trace would not help an operator
         tell_refusal(born.tell, error)
         return 1
+    except Exception:  # here, for the log makes visible what a trace quotes, and standard error as such does not
+        LOG.exception("the gateway failed inside")
+        tell_refusal(born.tell, Unavailable("internal_error", "the gateway failed inside", "see logs/gateway.log"))
+        return 1
     return 0
 
 

@@ -207,13 +207,15 @@ def _forward(gateway: int) -> None:
 
 
 def _refusal(told: int) -> BasculeError | None:
-    """Wait until the gateway serves or ends; return why it could not start, if it said so."""
+    """Wait until the gateway serves, and return None, or ends, and return why."""
     said = b""
     while (part := _read(told)) and not said.startswith(READY):
         said += part
     os.close(told)
-    if not said or said.startswith(READY):
+    if said.startswith(READY):
         return None
+    if not said:
+        return Unavailable("gateway_ended", "the gateway ended before it could serve", "see logs/gateway.log")
     kind, code, message, remedy = (*said.decode("utf-8", "replace").split("\0"), "", "", "")[:4]
     return _KINDS.get(kind, Unavailable)(code, message, remedy)
 
