@@ -150,9 +150,10 @@ class BubblewrapBoxes:
         await self.stop(key.agent)
 
     async def prune(self) -> None:
-        """End the file workers that policy does not keep any longer: unused too long, or too old."""
+        """End the file workers that policy does not keep any longer, and let go of those that have ended."""
         for key, worker in list(self._workers.items()):
-            if is_due(self._policy(key.agent).sandbox.docker, worker.made, worker.used, self._on.clock()):
+            kept = self._policy(key.agent).sandbox.docker
+            if not worker.usable or is_due(kept, worker.made, worker.used, self._on.clock()):
                 await self.end(key)
 
     async def standing(self) -> tuple[Standing, ...]:
