@@ -21,7 +21,9 @@ KITS = Path(__file__).with_name("kits.py")
 BESIDE = Path(__file__).with_name("beside.py")
 LASTING = Path(__file__).with_name("lasting.py")
 OUTWARD = Path(__file__).with_name("outward.py")
-"""What attackers bring: their tries, the static checks of escape kits, tries on whoever is beside them, comes after them, is outside."""
+PASSING = Path(__file__).with_name("passing.py")
+"""What attackers bring: their tries, the static checks of escape kits, tries on whoever is beside them, comes after them, is outside, or is
+another session of theirs."""
 
 WRITING = "tools/inside-writing.py"
 READING = "tools/inside.py"
