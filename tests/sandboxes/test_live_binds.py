@@ -56,7 +56,7 @@ def packets(ground: Ground, *, writable: bool = False) -> Mount:
     return Mount(f"{ground.home}/shared/packets", writable, PACKETS)
 
 
-@pytest.mark.parametrize("place", ["/workspaces/shared", "/data"])
+@pytest.mark.parametrize("place", ["/workspaces/shared", "/data", "/mnt"])
 def test_programs_find_a_bind_under_either_name(ground: Ground, place: str) -> None:
     bind = Mount(f"{ground.home}/shared/packets", target=f"{place}/packets")
 

@@ -26,8 +26,8 @@ from bascule.linux.calls import (
 from bascule.sandboxes.warden.stage import Bind
 
 _LOCKED = MountFlag.NO_SETUID | MountFlag.NO_DEVICES
-_BENCH = "/mnt"
-"""A directory every image has, where small files are made that are then mounted elsewhere."""
+_BENCHES = ("/mnt", "/media", "/srv", "/home", "/boot")
+"""Directories that images have and leave empty; small files are made in one of them that are then mounted elsewhere."""
 
 _DIFFERS = 9
 
@@ -143,15 +143,29 @@ def _cover(hidden: Sequence[str]) -> None:
 
 def _put(files: Mapping[str, str]) -> None:
     """Put small files of our own over the image's. The bench stays: taking a mount away costs the kernel 17 ms."""
-    mount_tmpfs(_BENCH, mode=0o755, size=1 << 16)
+    bench = _bench()
+    mount_tmpfs(bench, mode=0o755, size=1 << 16)
     for place, content in files.items():
-        made = f"{_BENCH}/{os.path.basename(place)}"
+        made = f"{bench}/{os.path.basename(place)}"
         with open(made, "x", encoding="utf-8") as file:
             file.write(content)
         os.chmod(made, 0o644)
         if os.path.lexists(place):
             _attach(made, place, MountFlag.READ_ONLY | MountFlag.NO_EXEC | _LOCKED)
-    restrict_mount(_BENCH, MountFlag.READ_ONLY | MountFlag.NO_EXEC | _LOCKED)
+    restrict_mount(bench, MountFlag.READ_ONLY | MountFlag.NO_EXEC | _LOCKED)
+
+
+def _bench() -> str:
+    """Return a directory in which nothing stands and on which nothing is mounted, for it will not be seen any more."""
+    root = os.stat("/").st_dev
+    for place in _BENCHES:
+        try:
+            seen = os.lstat(place)
+            if stat.S_ISDIR(seen.st_mode) and seen.st_dev == root and not os.listdir(place):
+                return place
+        except FileNotFoundError:
+            continue
+    raise OSError(errno.ENOENT, f"none of {', '.join(_BENCHES)} is an empty directory in it")
 
 
 def _attach(source: str, target: str, flags: MountFlag) -> None:
