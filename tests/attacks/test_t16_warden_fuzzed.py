@@ -29,9 +29,9 @@ from tests.sandboxes.boxed import LIMITS, ONE, TWO, Boxed, Ground, grounded, wit
 from bascule.core.confinement import Mount
 from bascule.core.ids import AgentId
 from bascule.core.plan import ProgramKind
+from bascule.core.policy import DEFAULT_IMAGE
 from bascule.sandboxes.docker.engine import Engine
 from bascule.sandboxes.docker.place import Place
-from bascule.sandboxes.docker.record import DEFAULT_IMAGE
 from bascule.sandboxes.warden.container_requests import CheckTools, Contain, Discharge, ListContainers
 from bascule.sandboxes.warden.messages import Kill, RunProgram, StartWorker, Status, Stop, write
 
