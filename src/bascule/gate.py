@@ -274,7 +274,8 @@ class Gate:
         )
 
     async def _record(self, call: Call, kind: str, body: Mapping[str, Json]) -> int:
-        durable = kind != "decided" and call.action in DURABLE
+        # Only what an effect depends on is waited for: an outcome that a power cut takes is told as unknown.
+        durable = kind == "started" and call.action in DURABLE
         return await self._to.records.append(kind, body, durable=durable)
 
 
