@@ -31,6 +31,9 @@ LEAST_LANDLOCK = 1
 _MOST_FILES = 8
 _MOST_PROGRAMS = 16
 _CLEARING_SECONDS = 3.0
+_WALLS_SECONDS = 30.0
+"""Longer than a gateway waits for a container; a warden that lives has removed this one by then."""
+
 _GENTLE_ROUNDS = 20
 _STREAMS = (3, 4)
 
@@ -280,6 +283,21 @@ def _remove(directory: str) -> None:
     os.rmdir(directory)
 
 
+def _await_walls() -> None:
+    """Wait until the warden has compared and tightened what is mounted here: a root without setuid is its last word.
+
+    Else whoever answers at the other end, be it a gateway that was taken over, could have something run before that.
+
+    Raises:
+        OSError: it never comes to it.
+    """
+    end = time.monotonic() + _WALLS_SECONDS
+    while not os.statvfs("/").f_flag & os.ST_NOSUID:
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.001)
+
+
 def main(address: str) -> None:
     """Be a container's first process; never returns."""
     status = 3
@@ -287,6 +305,7 @@ def main(address: str) -> None:
         walls.set_dumpable(on=False)
         walls.ignore_interrupts()
         os.umask(0o077)
+        _await_walls()
         line = socket(AF_UNIX, SOCK_SEQPACKET)
         line.connect(address)
         Resident(line).serve()

@@ -211,9 +211,7 @@ class Containers:
             raise
 
     def _binds(self, request: Contain, agent: Agent) -> list[Bind]:
-        code = self.config.worker_code
-        binds = [Bind(os.path.normpath(code + way), f"{BOX_CODE}/bascule/{place}") for way, place in _CODE]
-        binds.append(Bind(self.config.canary, BOX_CANARY))
+        binds = [*code_binds(self.config.worker_code), Bind(self.config.canary, BOX_CANARY)]
         binds.append(Bind(f"{self.config.home}/state/boxes/{request.place}", PLACE))
         for place in (BOX_ROOT, agent.root):
             own = own_binds(agent, place, writable=request.writable)
@@ -322,6 +320,11 @@ class Containers:
                 }
             )
         return {"containers": rows}
+
+
+def code_binds(worker_code: str) -> list[Bind]:
+    """Return what a container's first process finds of ours; ``worker_code`` is the worker's folder."""
+    return [Bind(os.path.normpath(worker_code + way), f"{BOX_CODE}/bascule/{place}") for way, place in _CODE]
 
 
 def _stifled(error: Unavailable) -> Unavailable:

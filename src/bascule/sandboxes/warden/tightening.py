@@ -88,6 +88,8 @@ def _inside(
             _restrict(sources, found)
             _cover(hidden)
             _put(files)
+            # Last, for the container's first process takes it for a sign that all of this is done.
+            restrict_mount("/", MountFlag.READ_ONLY | _LOCKED)
             status = 0
     except OSError as error:
         os.write(tell, str(error).encode()[:300])
@@ -118,7 +120,6 @@ def _identity(descriptor: int) -> tuple[int, int, int]:
 
 
 def _restrict(sources: Sequence[Source], found: Sequence[int]) -> None:
-    restrict_mount("/", MountFlag.READ_ONLY | _LOCKED)
     for source, seen in zip(sources, found, strict=True):
         flags = _LOCKED
         flags |= MountFlag(0) if source.bind.executable else MountFlag.NO_EXEC
