@@ -34,6 +34,9 @@ OTHER = "bruba-guru"
 KERNELS = {"shared memory", "message queue", "semaphores", "named queue", "user keyring"}
 """What the kernel keeps when whoever made it is gone."""
 
+ALONE = ("/usr/bin/unshare", "--uts")
+"""What is tried without walls is to rename no machine."""
+
 LASTING = {"file in /tmp", "file in /dev/shm", "process's environ", "process's cmdline", "process's comm"}
 HAD = {
     "docker": {"file in /tmp", "file in /dev/shm", "name", "open file"},
@@ -137,7 +140,7 @@ def within(house: Living, container: str, word: str) -> set[str]:
 
 def test_without_walls_all_of_it_is_found(word: str) -> None:
     try:
-        left = outside("leave", word, program=PASSING)
+        left = outside("leave", word, program=PASSING, before=ALONE)
         assert {name for name, came in left.items() if came == "ok"} >= KERNELS | {
             "file in /tmp",
             "tcp",

@@ -283,6 +283,13 @@ def _remove(directory: str) -> None:
     os.rmdir(directory)
 
 
+def _is_tightened() -> bool:
+    """Read what ``statvfs`` would say, which an operator's filter of calls may refuse (proc_pid_mountinfo(5))."""
+    with open("/proc/self/mountinfo", "rb") as mounts:
+        rows = [line.split(b" ") for line in mounts]
+    return any(row[4] == b"/" and b"nosuid" in row[5].split(b",") for row in rows)
+
+
 def _await_walls() -> None:
     """Wait until the warden has compared and tightened what is mounted here: a root without setuid is its last word.
 
@@ -292,7 +299,7 @@ def _await_walls() -> None:
         OSError: it never comes to it.
     """
     end = time.monotonic() + _WALLS_SECONDS
-    while not os.statvfs("/").f_flag & os.ST_NOSUID:
+    while not _is_tightened():
         if time.monotonic() > end:
             raise TimeoutError
         time.sleep(0.001)
