@@ -5,21 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.linux.test_mountinfo import TABLE
 
 from bascule.core.paths import is_within
 from bascule.linux.mountinfo import MountedAt, parse_mountinfo
 from bascule.sandboxes.warden.host_tree import other_places
-
-TABLE = r"""22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
-23 22 0:21 / /proc rw,nosuid - proc proc rw
-24 22 254:1 / /home rw,relatime shared:2 - ext4 /dev/vdb rw
-25 22 254:0 /srv/data /mnt/my\040data rw,relatime - ext4 /dev/vda rw
-26 22 254:0 / /media/root ro,relatime - ext4 /dev/vda rw
-27 22 254:0 /srv/data/home/state /var/state rw,relatime - ext4 /dev/vda rw
-28 22 254:1 /pat /srv/pat rw,relatime - ext4 /dev/vdb rw
-29 24 254:1 /pat/back\134slash /home/pat/x rw,relatime - ext4 /dev/vdb rw
-short line
-"""
 
 
 @pytest.mark.parametrize(
